@@ -47,7 +47,7 @@ def rows(file: Path) -> Iterator[str]:
     for (what, cell), all_ in ended.items():
         kept = [rolled_back for keeps, rolled_back in all_ if keeps]
         lost = [rolled_back for keeps, rolled_back in all_ if not keeps]
-        shares = [f"{number_text(100 * sum(one) / max(1, len(one)))} %" for one in (kept, lost)]
+        shares = [f"{number_text(100 * sum(one) / max(1, len(one)))}%" for one in (kept, lost)]
         yield f"| {what} | {cell} | {len(all_)} | {len(kept)} | {' | '.join(shares)} |"
 
 

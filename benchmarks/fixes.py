@@ -2,8 +2,8 @@
 
     python benchmarks/fixes.py [--runs 100] [--equal-runs 400] [--json]
 
-Plays the first two steps (10 % for an hour, 50 % for an hour, each with two hours of hold) of a
-policy with one success rate of 99.9 %, minute by minute, with the judge's own code, fixed seeds and
+Plays the first two steps (10% for an hour, 50% for an hour, each with two hours of hold) of a
+policy with one success rate of 99.9%, minute by minute, with the judge's own code, fixed seeds and
 what `start` reads of the stable path before. In columns, requests a minute on both paths.
 
 Ends with 1 when a bar is not met. It takes about ten minutes of one core.
@@ -303,7 +303,7 @@ def main() -> int:
             after = "" if row.after is None else f" (median minute {row.after:g})"
             bar = "" if row.met else "  BAR NOT MET"
             print(
-                f"{row.what:58} {row.rpm:>5,} x{row.together:<2} {row.measured:6.2f} %{after}{bar}",
+                f"{row.what:58} {row.rpm:>5,} x{row.together:<2} {row.measured:6.2f}%{after}{bar}",
                 flush=True,
             )
     if options.json:

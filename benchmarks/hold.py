@@ -2,9 +2,9 @@
 
     python benchmarks/hold.py [--only CELL ...] [--rates 60 600 6000] [--runs 400] [--store FILE]
 
-Plays whole rollouts with `decide` on the series that its query plan asks for: 10 % for an hour,
-50 % for an hour, 100 % for a day, under one criterion, 99.9 % success beside the stable path. A
-tick comes each hour, and after a bake at 10 or 50 % each minute; `max_hold` is two bakes. --list
+Plays whole rollouts with `decide` on the series that its query plan asks for: 10% for an hour,
+50% for an hour, 100% for a day, under one criterion, 99.9% success beside the stable path. A
+tick comes each hour, and after a bake at 10 or 50% each minute; `max_hold` is two bakes. --list
 prints the cells. --store keeps each cell once it is measured: what is there is not played again.
 
 Ends with 1 when a bar is not met. 400 runs of all cells take about ten minutes of one core.
@@ -127,7 +127,7 @@ def _next_tick(rollout: Rollout, now: int, delay: int) -> int:
 Figures = Mapping[str, float]
 """The figures of a cell, or the largest value that some of them may have."""
 
-_HELD, _PAUSED = "held at 10 or 50 %, %", "paused at 10 or 50 %, %"
+_HELD, _PAUSED = "held at 10 or 50%, %", "paused at 10 or 50%, %"
 _ALL, _LATEST = "raised with all of it in sight, %", "at most"
 
 
@@ -149,7 +149,7 @@ def _ends(played: Sequence[Played]) -> Figures:
     paused = [len(one.gates) for one in played if one.end == "paused"]
     return {
         _PAUSED: 100 * sum(step < 3 for step in paused) / len(played),
-        "paused at 100 %, %": 100 * paused.count(3) / len(played),
+        "paused at 100%, %": 100 * paused.count(3) / len(played),
         "rolled back, %": _percent(played, lambda one: one.end == "rolled back"),
     }
 
@@ -160,7 +160,7 @@ def _of_healthy(played: Sequence[Played]) -> Figures:
     return {
         _HELD: _percent(played, lambda one: any(one.held[:2])),
         "minutes of those, mean": mean([one for one in late if one] or [0]),
-        "held at 100 %, %": _percent(played, lambda one: any(one.held[2:])),
+        "held at 100%, %": _percent(played, lambda one: any(one.held[2:])),
         **_ends(played),
     }
 
@@ -181,8 +181,8 @@ def _of_burst(step: int, played: Sequence[Played]) -> Figures:
 
 def _of_short_bake(played: Sequence[Played]) -> Figures:
     return {
-        "raised to 50 %, %": _percent(played, lambda one: len(one.gates) > 1),
-        "raised to 100 %, %": _percent(played, lambda one: len(one.gates) > 2),
+        "raised to 50%, %": _percent(played, lambda one: len(one.gates) > 1),
+        "raised to 100%, %": _percent(played, lambda one: len(one.gates) > 2),
         **_ends(played),
         "failed requests, median": median(one.failed for one in played),
     }
@@ -205,15 +205,15 @@ def _burst(weight: int, step: int) -> Cell:
 
 
 CELLS: Final[Mapping[str, Cell]] = {
-    "0.05 %": _healthy(0.0005, held=2.0),
-    "0.09 %": _healthy(0.0009, held=7.0),
-    "0.05 % and bursts": _healthy(0.0005, "bursty", 18.0),
-    "0.09 % and bursts": _healthy(0.0009, "bursty", 18.0),
-    "0.05 % in clumps of ten": _healthy(0.0005, "noisy"),
-    "0.09 % in clumps of ten": _healthy(0.0009, "noisy"),
-    "3 min x 8 % at 10 %": _burst(10, 0),
-    "3 min x 8 % at 50 %": _burst(50, 1),
-    "bakes of 3 min, 8 % fail, 1 % allowed": Cell(
+    "0.05%": _healthy(0.0005, held=2.0),
+    "0.09%": _healthy(0.0009, held=7.0),
+    "0.05% and bursts": _healthy(0.0005, "bursty", 18.0),
+    "0.09% and bursts": _healthy(0.0009, "bursty", 18.0),
+    "0.05% in clumps of ten": _healthy(0.0005, "noisy"),
+    "0.09% in clumps of ten": _healthy(0.0009, "noisy"),
+    "3 min x 8% at 10%": _burst(10, 0),
+    "3 min x 8% at 50%": _burst(50, 1),
+    "bakes of 3 min, 8% fail, 1% allowed": Cell(
         Release(0, "steady", 0.08, 0.0005),
         _of_short_bake,
         {},

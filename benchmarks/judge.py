@@ -3,7 +3,7 @@
     python benchmarks/judge.py [--runs 100] [--only GROUP ...] [--row NAME ...] [--traffic N ...]
         [--resume FILE] [--without REFINEMENT] [--due] [--workers N] [--json]
 
-Plays whole rollouts (10 % for an hour, 50 % for an hour, 100 % for a day; no warm-up) of releases
+Plays whole rollouts (10% for an hour, 50% for an hour, 100% for a day; no warm-up) of releases
 whose truth is known, minute by minute, with the judge's own code and fixed seeds. In columns,
 requests a minute on both paths. A delay is in minutes of data since the change for the worse, and
 in brackets until a tick has read them. Latency is drawn with its time of day, days and weather.
@@ -192,7 +192,7 @@ def _row(figure: Figure, name: str, outcomes: Sequence[Outcome]) -> Row:
 
 def _proof() -> Iterator[Row]:
     needed = requests_to_prove(0.001)
-    yield Row("proof", "requests without a failure that prove 99.9 %", "", 3_810, needed, "")
+    yield Row("proof", "requests without a failure that prove 99.9%", "", 3_810, needed, "")
 
 
 def _silence() -> Iterator[Row]:

@@ -2,7 +2,7 @@
 
     python benchmarks/kills.py [--kills 200] [--seed 1] [--json]
 
-Real processes walk rollouts to 100 %, or back to 0 % with a sick canary, their state in a file and
+Real processes walk rollouts to 100%, or back to 0% with a sick canary, their state in a file and
 in a table by turns. They are sent SIGKILL or SIGTERM at random moments, alone and in pairs. Needs
 the emulator: make e2e-venv. Ends with 1 when something did not hold.
 """

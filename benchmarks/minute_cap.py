@@ -28,17 +28,17 @@ CELL: Final = f"{_RPM:,}"
 CHUNK: Final = 20
 _LATE: Final = 8 * 60
 _CHOSEN: Final = (
-    "latency +10 %",
-    "latency +10 %, from minute 30 of the step on",
-    "+20 %, 6 h into 100 %",
-    "+50 %, 6 h into 100 %",
-    "creep to +20% in 12 h of 100 %",
+    "latency +10%",
+    "latency +10%, from minute 30 of the step on",
+    "+20%, 6 h into 100%",
+    "+50%, 6 h into 100%",
+    "creep to +20% in 12 h of 100%",
     "rolled back, canary x 2 for 3 min twice a day",
     "rolled back, canary +30% for 5 min after a raise",
     "false rollback, latency +3%",
-    "false rollback, bursts 2 a day x 2 min x 3 %",
-    "promoted, latency +0 %",
-    "promoted, latency +10 %",
+    "false rollback, bursts 2 a day x 2 min x 3%",
+    "promoted, latency +0%",
+    "promoted, latency +10%",
 )
 
 
@@ -56,8 +56,8 @@ FIGURES: Final[Sequence[Figure]] = [
         for one in (*figures.FIGURES, *latency_figures.FIGURES)
         if one.what == what
     ),
-    _quiet("latency +10 %", "min", Release(_RPM, slower=0.1)),
-    _quiet("+20 %, 6 h into 100 %", "min", Release(_RPM, slower=0.2, since=_LATE)),
+    _quiet("latency +10%", "min", Release(_RPM, slower=0.1)),
+    _quiet("+20%, 6 h into 100%", "min", Release(_RPM, slower=0.2, since=_LATE)),
     _quiet("rolled back, canary x 2 for 3 min twice a day", "%", Release(_RPM, blip=3)),
     _quiet("rolled back, canary +30% for 5 min after a raise", "%", Release(_RPM, cold=5)),
     _quiet("false rollback, latency +3%", "%", Release(_RPM, slower=0.03)),

@@ -1,4 +1,4 @@
-"""How often a canary at 100 % lacks requests beside a stored week, healthy or with a loss.
+"""How often a canary at 100% lacks requests beside a stored week, healthy or with a loss.
 
     python benchmarks/missing_requests.py [--runs 30]
 
@@ -49,14 +49,14 @@ class Traffic(NamedTuple):
 WORLDS = {
     "steady, no weekend": Traffic(weekend=1),
     "steady": Traffic(),
-    "swing of 80 %, no weekend": Traffic(swing=0.8, weekend=1),
-    "swing of 80 %": Traffic(swing=0.8),
-    "swing of 95 %": Traffic(swing=0.95),
-    "swing of 80 %, days vary by 10 %": Traffic(swing=0.8, days=0.1),
-    "load waves, sd 8 %, 10 min": Traffic(swing=0.8, waves=0.08, days=0.05),
-    "load waves, sd 8 %, 50 min": Traffic(swing=0.8, waves=0.08, waves_last=50, days=0.05),
-    "load waves, sd 20 %, 10 min": Traffic(swing=0.8, waves=0.2),
-    "load waves, sd 20 %, 50 min": Traffic(swing=0.8, waves=0.2, waves_last=50),
+    "swing of 80%, no weekend": Traffic(swing=0.8, weekend=1),
+    "swing of 80%": Traffic(swing=0.8),
+    "swing of 95%": Traffic(swing=0.95),
+    "swing of 80%, days vary by 10%": Traffic(swing=0.8, days=0.1),
+    "load waves, sd 8%, 10 min": Traffic(swing=0.8, waves=0.08, days=0.05),
+    "load waves, sd 8%, 50 min": Traffic(swing=0.8, waves=0.08, waves_last=50, days=0.05),
+    "load waves, sd 20%, 10 min": Traffic(swing=0.8, waves=0.2),
+    "load waves, sd 20%, 50 min": Traffic(swing=0.8, waves=0.2, waves_last=50),
     "an office that closes within 10 min of its time": Traffic(night=0.1, closing=1 / 6),
     "within 20 min": Traffic(night=0.1, closing=1 / 3),
     "the clock was put back": Traffic(swing=0.8, later=1),

@@ -7,7 +7,7 @@ is missing) in a copy of the code under `mutants/` and runs the tests that reach
 makes a test fail, or never end, is killed. What is mutated and which tests are run is said in
 `pyproject.toml`; the survivors are explained in `docs/contributors/reliability.md`.
 
-Nothing of an earlier run is used: tests may have changed since. Exit status 1 when fewer than 90 %
+Nothing of an earlier run is used: tests may have changed since. Exit status 1 when fewer than 90%
 are killed.
 """
 

@@ -4,7 +4,7 @@
 
 Plays whole rollouts of releases whose truth is known, which fail or are slower, at three rates past
 the models of benchmarks/peer_models/. Each peer is played with its default, and tuned for each rate
-until at most 1 % of the healthy releases of the steady world are rolled back over 26 hours. --write
+until at most 1% of the healthy releases of the steady world are rolled back over 26 hours. --write
 stores the figures there (figures.json), and generates the tables of decision-quality.md.
 """
 

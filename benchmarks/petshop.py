@@ -4,9 +4,9 @@
 
 FOLDER has petshop_healthy_low.csv and petshop_faults_config.csv (amazon-science, CC-BY-4.0: 49
 hours without a fault, and faults by a change of configuration, in periods of five minutes). Starts
-of each node are played with `rolloutctl backtest`: 10 % and 50 % for an hour, 100 % for six, by the
+of each node are played with `rolloutctl backtest`: 10% and 50% for an hour, 100% for six, by the
 default judge and by the literal one. Then each fault that at least doubles the p95, or lets over
-2 % fail, is put onto healthy starts, where the step of 50 or of 100 % begins. A fault was injected
+2% fail, is put onto healthy starts, where the step of 50 or of 100% begins. A fault was injected
 for two or three periods; as a bad release would, it goes on here, its periods in turn.
 
 The metrics are read in two ways: as they are, one datapoint in five minutes; and by the minute, as
@@ -40,7 +40,7 @@ from controller.tools.backtest.run import run_backtest
 from controller.tools.simulation.histogram import binomial
 
 PERIOD_S: Final = 300
-# Each node keeps this objective; the front end fails 0.4 % of its requests without any fault.
+# Each node keeps this objective; the front end fails 0.4% of its requests without any fault.
 OBJECTIVES: Final = {"PetSite": "99%"}
 DEFAULT_OBJECTIVE: Final = "99.9%"
 # What has to be: whole climbs of healthy starts, and faults found in three periods.
@@ -358,9 +358,9 @@ def _print_faults(splices: Mapping[str, Sequence[Splice]]) -> bool:
             met &= sum(one.in_time for one in own) >= FOUND_BAR * len(own)
             for slow in (True, False):
                 part = [one for one in own if one.fault.is_slow == slow]
-                fault = "p95 doubled" if slow else "over 2 % fail"
+                fault = "p95 doubled" if slow else "over 2% fail"
                 print(
-                    f"| {name} | {weight} % | {fault} | {len(part)} | "
+                    f"| {name} | {weight}% | {fault} | {len(part)} | "
                     f"{sum(one.in_time for one in part)} | "
                     f"{median(one.minutes for one in part):.0f} | "
                     f"{sum(one.minutes < inf for one in part)} |"
@@ -386,8 +386,8 @@ def _print_misses(
         if not one.in_time:
             twin = fine.get((id(one.fault), one.start, one.weight))
             cause = _cause(one, twin, player(one.fault.node))
-            kind = "p95 doubled" if one.fault.is_slow else "over 2 % fail"
-            groups[f"{one.weight} %", one.fault.node, kind, cause].append(one)
+            kind = "p95 doubled" if one.fault.is_slow else "over 2% fail"
+            groups[f"{one.weight}%", one.fault.node, kind, cause].append(one)
     print("\n| at | node | fault | requests a minute | failing | missed | because |")
     print("|---|---|---|---|---|---|---|")
     for (weight, node, kind, cause), missed in sorted(groups.items()):
@@ -395,7 +395,7 @@ def _print_misses(
         rates = [share * one.fault.requests_a_minute for one in missed]
         failing = [100 * one.fault.failing for one in missed]
         print(
-            f"| {weight} | {node} | {kind} | {_range(rates)} | {_range(failing)} % | "
+            f"| {weight} | {node} | {kind} | {_range(rates)} | {_range(failing)}% | "
             f"{len(missed)} | {cause} |"
         )
 

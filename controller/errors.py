@@ -3,7 +3,7 @@
     RolloutError                 exit
       PolicyError                   2   the policy is wrong; nothing was changed
       UsageError                    2   the command cannot be executed; nothing was changed
-      RolledBackError               4   rolled back, or set to 0 % after its success: needs a reason
+      RolledBackError               4   rolled back, or set to 0% after its success: needs a reason
       MetricsError                  1   measurements could not be read
         MetricsRefusedError         1   CloudWatch refuses this request; it may accept a part of it
       LogsError                     1   log events could not be read
@@ -144,7 +144,7 @@ class UsageError(RolloutError):
 
 
 class RolledBackError(RolloutError):
-    """This revision was rolled back, or set to 0 % after its success: a retry needs a reason."""
+    """This revision was rolled back, or set to 0% after its success: a retry needs a reason."""
 
     exit_status = Exit.ROLLED_BACK
 

@@ -213,8 +213,8 @@ class Flag:
     def chosen(self, key: str | None = None) -> bool:
         """Tell whether a request takes the canary.
 
-        key: requests with the same one take the same path, and the canary at 50 % if they took it
-        at 10 %. Without a key each request is drawn.
+        key: requests with the same one take the same path, and the canary at 50% if they took it
+        at 10%. Without a key each request is drawn.
         """
         return self._takes(self.weight(), key)
 

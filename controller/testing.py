@@ -147,7 +147,7 @@ def check_target(target: TargetSpec) -> None:
     account = account_of(world)
     one, other = account.open(target), account.open(target)
     first = one.read()
-    _expect(first.weight == 0, "a target that nothing was written to is at 0 %")
+    _expect(first.weight == 0, "a target that nothing was written to is at 0%")
     _expect(first.identity.startswith("arn:"), "the identity of a target is an ARN")
     _expect(bool(first.token), "a reading has a token")
     one.shift_to(10, first.token)
@@ -165,7 +165,7 @@ def check_target(target: TargetSpec) -> None:
     _expect(world.weight_now() == 0, "traffic follows the lowering")
     at_zero = one.read()
     one.lower_to_zero(timedelta(seconds=30))
-    _expect(_applied(one, world).token == at_zero.token, "0 % is not written over 0 %")
+    _expect(_applied(one, world).token == at_zero.token, "0% is not written over 0%")
     one.lower_to_zero(timedelta(seconds=30), outdated_token=at_zero.token)
     _expect(
         _applied(one, world).token != at_zero.token, "lowering outdates the token `outdated_token`"

@@ -309,7 +309,7 @@ def test_the_last_value_counts_where_it_cannot_be_read_and_0_where_it_never_coul
 
 
 def test_a_session_that_was_frozen_is_replaced_at_once() -> None:
-    """Its connection is closed, or its token too old; 0 % may be live by now."""
+    """Its connection is closed, or its token too old; 0% may be live by now."""
     session = Session(at(50), OSError("closed"), at(0))
     source = session.source()
     assert source.weight() == 50

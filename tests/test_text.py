@@ -111,10 +111,10 @@ def test_a_row_is_cut_where_a_terminal_ends(line: str, columns: int, shown: str)
 
 
 def test_columns_are_as_wide_as_their_widest_cell_and_end_no_line_with_spaces() -> None:
-    rows = [("", "value", "since"), ("errors", "12", "noon"), ("latency", "1 412", "")]
+    rows = [("", "value", "since"), ("errors", "12", "noon"), ("latency", "1,412", "")]
     assert columns(rows, right={1}) == [
         "         value  since",
         "errors      12  noon",
-        "latency  1 412",
+        "latency  1,412",
     ]
     assert columns([]) == []

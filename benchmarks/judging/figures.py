@@ -19,7 +19,7 @@ Play: TypeAlias = Callable[[Random, Release], Outcome]
 
 TRAFFIC: Final = (60, 600, 6_000)
 LATE: Final = 30  # the middle of the first step
-RAISED: Final = 60  # the first minute at 50 %
+RAISED: Final = 60  # the first minute at 50%
 LATER: Final = 8 * 60  # six hours into the last step
 # Minutes from the end of a minute until a tick has read it: the evaluation delay, in which
 # CloudWatch publishes it in full, and at most one minute until the next tick.
@@ -118,12 +118,12 @@ def _late_errors() -> list[Figure]:
         (0.005, {6_000: 12}, {6_000: None}),
         (0.002, {6_000: None}, {6_000: None}),
     ):
-        release, what = replace(_HEALTHY, errors=errors), f"{100 * errors:g} % errors"
+        release, what = replace(_HEALTHY, errors=errors), f"{100 * errors:g}% errors"
         raised: dict[int, float | None] = dict.fromkeys(middle)
         figures += [
             _late(f"{what}, from minute {LATE} of the step on", release, LATE, middle),
-            _late(f"{what}, from the first minute at 50 % on", release, RAISED, raised),
-            _late(f"{what}, six hours into 100 %", release, LATER, later),
+            _late(f"{what}, from the first minute at 50% on", release, RAISED, raised),
+            _late(f"{what}, six hours into 100%", release, LATER, later),
         ]
     return figures
 
@@ -135,41 +135,41 @@ def _shared(minutes: float, errors: float) -> Figure:
 
 
 def _late_shared() -> Iterator[Figure]:
-    """Yield the figures of trouble of both paths that begins when the canary has 100 %."""
+    """Yield the figures of trouble of both paths that begins when the canary has 100%."""
     hour, rest = range(LATER, LATER + 60), range(LATER, 10 * DAY)
     for what, release in (
-        ("10 min at 20 %", replace(_HEALTHY, outage=Episode(10, 0.2), outage_at=LATER)),
-        ("an hour 10 % slower", replace(_NOISY, day=0.1, day_in=hour)),
-        ("an hour 20 % slower", replace(_NOISY, day=0.2, day_in=hour)),
-        ("10 % slower from then on", replace(_NOISY, day=0.1, day_in=rest)),
-        ("20 % slower from then on", replace(_NOISY, day=0.2, day_in=rest)),
+        ("10 min at 20%", replace(_HEALTHY, outage=Episode(10, 0.2), outage_at=LATER)),
+        ("an hour 10% slower", replace(_NOISY, day=0.1, day_in=hour)),
+        ("an hour 20% slower", replace(_NOISY, day=0.2, day_in=hour)),
+        ("10% slower from then on", replace(_NOISY, day=0.1, day_in=rest)),
+        ("20% slower from then on", replace(_NOISY, day=0.2, day_in=rest)),
     ):
-        name = f"false rollback, both paths six hours into 100 %: {what}"
+        name = f"false rollback, both paths six hours into 100%: {what}"
         yield rollbacks("late both", name, release)
         without = partial(bake_and_climb, policy=WITHOUT_STABLE)
         yield rollbacks("late both", f"{name}, no stable-path metrics", release, play=without)
         kept = replace(release, stable=0.05)
-        yield rollbacks("late both", f"{name}, a stable path of 5 % more requests", kept)
+        yield rollbacks("late both", f"{name}, a stable path of 5% more requests", kept)
 
 
 def _spells(every: int, minutes: int, errors: float, since: int = LATER + 17) -> Figure:
     """Return the delay of failures in spells: a few minutes of each `every`."""
     release = replace(_HEALTHY, spells=Spells(every, minutes, errors), since=since)
-    what = f"{100 * errors:g} % errors in {minutes} of {every} minutes, six hours into 100 %"
+    what = f"{100 * errors:g}% errors in {minutes} of {every} minutes, six hours into 100%"
     return Figure("spells", what, by_traffic(release, dict.fromkeys(TRAFFIC)), delay, "min")
 
 
 def _quiet_spells(every: int, minutes: int, errors: float) -> Figure:
     """Return the false rollbacks of spells that keep the objective."""
     release = replace(_HEALTHY, spells=Spells(every, minutes, errors))
-    what = f"false rollback, {100 * errors:g} % errors in {minutes} of {every} minutes"
+    what = f"false rollback, {100 * errors:g}% errors in {minutes} of {every} minutes"
     return rollbacks("spells", what, release, 1.0)
 
 
 def _by_budget(budget: float, play_policy: Policy) -> Figure:
     """Return how many healthy releases with bursts a budget of false rollbacks rolls back."""
     release = replace(_HEALTHY, bursts=Episode(4, 0.03))
-    what = f"rolled back, bursts 2 a day x 4 min x 3 %, false_rollback {100 * budget:g} %"
+    what = f"rolled back, bursts 2 a day x 4 min x 3%, false_rollback {100 * budget:g}%"
     play = partial(bake, policy=play_policy)
     return replace(rollbacks("budget", what, release, play=play), worlds="bursts by budget")
 
@@ -183,7 +183,7 @@ def _caused(errors: float) -> Figure:
 
 def _longer_bursts(minutes: float, errors: float, bar: float | None = None) -> Figure:
     """Return the figure of bursts of failures of the canary."""
-    what = f"false rollback, bursts 2 a day x {minutes:g} min x {100 * errors:g} %"
+    what = f"false rollback, bursts 2 a day x {minutes:g} min x {100 * errors:g}%"
     return rollbacks("bursts+", what, replace(_HEALTHY, bursts=Episode(minutes, errors)), bar)
 
 
@@ -254,7 +254,7 @@ FIGURES: Final[Sequence[Figure]] = [
     *(
         Figure(
             "delay",
-            f"{100 * errors:g} % errors",
+            f"{100 * errors:g}% errors",
             by_traffic(replace(_HEALTHY, errors=errors), bars),
             delay,
             "min",
@@ -289,12 +289,12 @@ FIGURES: Final[Sequence[Figure]] = [
     *(_caused(errors) for errors in (0.03, 0.08, 0.2)),
     *(_by_budget(budget, one) for budget, one in policy.BY_BUDGET.items()),
     rollbacks(
-        "shared", "rolled back, 1 % on both paths", replace(_HEALTHY, errors=0.01, breaks_both=True)
+        "shared", "rolled back, 1% on both paths", replace(_HEALTHY, errors=0.01, breaks_both=True)
     ),
     *(
         rollbacks(
             "waves",
-            f"rolled back, load waves of both paths (sd 8 %, {minutes} min) at 100 %",
+            f"rolled back, load waves of both paths (sd 8%, {minutes} min) at 100%",
             replace(_NOISY, waves=0.08, waves_at=120, waves_last=minutes),
         )
         for minutes in (10, 60)
@@ -309,7 +309,7 @@ FIGURES: Final[Sequence[Figure]] = [
     ),
     Figure(
         "creep",
-        "errors that creep to 0.5 % over 12 hours",
+        "errors that creep to 0.5% over 12 hours",
         by_traffic(replace(_HEALTHY, errors=0.005, creep=12 * 60), {60: 436, 600: 269, 6_000: 202}),
         delay,
         "min",
@@ -317,19 +317,19 @@ FIGURES: Final[Sequence[Figure]] = [
     *(
         Figure(
             "creep",
-            f"errors that creep to {100 * errors:g} % over {hours} hours",
+            f"errors that creep to {100 * errors:g}% over {hours} hours",
             by_traffic(replace(_HEALTHY, errors=errors, creep=hours * 60), dict.fromkeys(TRAFFIC)),
             delay,
             "min",
         )
         for errors, hours in ((0.0025, 12), (0.01, 12), (0.005, 6), (0.005, 24))
     ),
-    *_delays("latency +50 %", replace(_NOISY, slower=0.5), {600: 3, 6_000: 3}),
+    *_delays("latency +50%", replace(_NOISY, slower=0.5), {600: 3, 6_000: 3}),
     *_delays("latency x 3", replace(_NOISY, slower=2.0), _same(3)),
-    *_delays("latency +10 %", replace(_NOISY, slower=0.1), {6_000: 30}),
+    *_delays("latency +10%", replace(_NOISY, slower=0.1), {6_000: 30}),
     Figure(
         "spared",
-        "20 % errors: failures of a 60-minute look, to ours",
+        "20% errors: failures of a 60-minute look, to ours",
         by_traffic(replace(_HEALTHY, errors=0.2), {600: 25}),
         spared,
         "x",
@@ -347,16 +347,16 @@ FIGURES: Final[Sequence[Figure]] = [
     *(
         _noisy_promotions(what, release, at_least=least, bars=bars)
         for what, release, least, bars in (
-            ("0.05 % errors, noisy", replace(_NOISY, errors=0.0005), True, (95, 99, 99)),
-            ("0.09 % errors, noisy", replace(_NOISY, errors=0.0009), True, (80, 90, 95)),
-            ("latency +3 %, noisy", replace(_NOISY, slower=0.03), True, (88, 96, 97)),
-            ("0.15 % errors, noisy", replace(_NOISY, errors=0.0015), False, (1, 1, 1)),
-            ("latency +10 %, noisy", replace(_NOISY, slower=0.1), False, (2, 2, 2)),
-            ("0.3 % errors, noisy", replace(_NOISY, errors=0.003), False, (1, 1, 1)),
-            ("latency +20 %, noisy", replace(_NOISY, slower=0.2), False, (2, 2, 2)),
+            ("0.05% errors, noisy", replace(_NOISY, errors=0.0005), True, (95, 99, 99)),
+            ("0.09% errors, noisy", replace(_NOISY, errors=0.0009), True, (80, 90, 95)),
+            ("latency +3%, noisy", replace(_NOISY, slower=0.03), True, (88, 96, 97)),
+            ("0.15% errors, noisy", replace(_NOISY, errors=0.0015), False, (1, 1, 1)),
+            ("latency +10%, noisy", replace(_NOISY, slower=0.1), False, (2, 2, 2)),
+            ("0.3% errors, noisy", replace(_NOISY, errors=0.003), False, (1, 1, 1)),
+            ("latency +20%, noisy", replace(_NOISY, slower=0.2), False, (2, 2, 2)),
         )
     ),
-    _promotions("promoted, 0.02 % errors", End.PROMOTED, _HEALTHY, _PROMOTED),
+    _promotions("promoted, 0.02% errors", End.PROMOTED, _HEALTHY, _PROMOTED),
     replace(
         _promotions(
             "the same, by its errors alone", End.PROMOTED, _HEALTHY, dict.fromkeys(TRAFFIC)

@@ -10,7 +10,7 @@ from benchmarks.judging.rollout import End, Outcome, bake, climb
 from benchmarks.judging.world import DAY, Release
 from controller.immutable import replace
 
-# Six hours into the step of 100 %.
+# Six hours into the step of 100%.
 _LATE: Final = 120 + 360
 _BEGIN_OF_100: Final = 120
 _SOUND: Final = Release(rpm=0)
@@ -43,7 +43,7 @@ def _rolled_back(group: str, what: str, release: Release, bar: float | None) -> 
 
 def _late(group: str, what: str, release: Release, bars: _Bars = _NO_BARS) -> Figure:
     late = replace(release, since=_LATE)
-    return Figure(group, f"{what}, 6 h into 100 %", by_traffic(late, bars), delay, "min")
+    return Figure(group, f"{what}, 6 h into 100%", by_traffic(late, bars), delay, "min")
 
 
 def _found(
@@ -74,17 +74,17 @@ _HANG_DELAYS: Final[Mapping[float, _Bars]] = {
 }
 
 _SAME_HOURS: Final[Sequence[tuple[str, Release, float | None]]] = [
-    ("latency +0 %", _NOISY, 1),
-    ("latency +3 %", replace(_NOISY, slower=0.03), 1),
-    ("both paths +10 %", replace(_NOISY, day=0.1), 5),
-    ("both paths +15 %", replace(_NOISY, day=0.15), 8),
+    ("latency +0%", _NOISY, 1),
+    ("latency +3%", replace(_NOISY, slower=0.03), 1),
+    ("both paths +10%", replace(_NOISY, day=0.1), 5),
+    ("both paths +15%", replace(_NOISY, day=0.15), 8),
 ]
 
 # Trouble of both paths: six hours into the longest step, or from noon on a Sunday to Monday.
 _SHARED_LATE: Final[Sequence[tuple[str, Release]]] = [
-    ("both paths +10 %", replace(_NOISY, day=0.1, day_in=range(_LATE, 10 * DAY))),
-    ("both paths +20 %", replace(_NOISY, day=0.2, day_in=range(_LATE, 10 * DAY))),
-    ("both paths +15 % after a weekend", replace(_NOISY, day=0.15, day_in=range(720, 10 * DAY))),
+    ("both paths +10%", replace(_NOISY, day=0.1, day_in=range(_LATE, 10 * DAY))),
+    ("both paths +20%", replace(_NOISY, day=0.2, day_in=range(_LATE, 10 * DAY))),
+    ("both paths +15% after a weekend", replace(_NOISY, day=0.15, day_in=range(720, 10 * DAY))),
     *(
         (
             f"{part:.0%} hang on both paths for {minutes} min",
@@ -94,19 +94,19 @@ _SHARED_LATE: Final[Sequence[tuple[str, Release]]] = [
     ),
     *(
         (
-            f"load waves of both paths (sd 8 %, {minutes} min)",
+            f"load waves of both paths (sd 8%, {minutes} min)",
             replace(_NOISY, waves=0.08, waves_at=_BEGIN_OF_100, waves_last=minutes),
         )
         for minutes in (10, 60)
     ),
-    ("0.8 % hang on both paths, always", replace(_NOISY, hung_anyway=0.008)),
-    ("1.5 % hang on both paths, always", replace(_NOISY, hung_anyway=0.015)),
+    ("0.8% hang on both paths, always", replace(_NOISY, hung_anyway=0.008)),
+    ("1.5% hang on both paths, always", replace(_NOISY, hung_anyway=0.015)),
 ]
 
 
 def _beside() -> Iterator[Figure]:
-    """Yield what a long step beside the stable path finds and rolls back, and one at 100 %."""
-    for name, policy in (("100 %", POLICY), ("98 %", BESIDE_2), ("95 %", BESIDE_5)):
+    """Yield what a long step beside the stable path finds and rolls back, and one at 100%."""
+    for name, policy in (("100%", POLICY), ("98%", BESIDE_2), ("95%", BESIDE_5)):
         group, play = f"long {name[:-2]}", partial(bake, policy=policy)
         for hung in (0.015, 0.02, 0.05):
             release = replace(_NOISY, hung=hung)
@@ -135,11 +135,11 @@ def _warmups() -> Iterator[Figure]:
             release = replace(_NOISY, cold=cold, cold_slower=slower, cold_fades=True)
             yield rollbacks(group, what, release, play=play)
         for what, release in [
-            ("+50 %", replace(_NOISY, slower=0.5)),
+            ("+50%", replace(_NOISY, slower=0.5)),
             ("x 3", replace(_NOISY, slower=2.0)),
-            ("5 % of requests take 10 s", replace(_NOISY, hung=0.05)),
-            ("1 % errors", replace(_NOISY, errors=0.01)),
-            ("20 % errors", replace(_NOISY, errors=0.2)),
+            ("5% of requests take 10 s", replace(_NOISY, hung=0.05)),
+            ("1% errors", replace(_NOISY, errors=0.01)),
+            ("20% errors", replace(_NOISY, errors=0.2)),
         ]:
             name = f"{what}, from the first request, warm-up of {minutes} min"
             yield Figure(group, name, by_traffic(release, _NO_BARS), delay, "min", play=play)
@@ -168,19 +168,19 @@ FIGURES: Final[Sequence[Figure]] = [
         )
         for day, bar in [(-0.1, None), (0.05, None), (0.1, 5), (0.15, 8), (0.2, None), (0.3, None)]
     ),
-    _late("day", "+20 %, a day 10 % faster", replace(_NOISY, day=-0.1, slower=0.2)),
-    _found("day", "+20 %, a day 10 % faster", 12 * 60, replace(_NOISY, day=-0.1, slower=0.2)),
-    _late("day", "+20 %, a day 10 % slower", replace(_NOISY, day=0.1, slower=0.2)),
-    _late("steep", "+20 %", replace(_NOISY, slower=0.2), _bars(400, 250, 200)),
-    _found("steep", "+20 %", 18 * 60, replace(_NOISY, slower=0.2), 90),
-    _late("steep", "+50 %", replace(_NOISY, slower=0.5), _bars(None, 20, 20)),
+    _late("day", "+20%, a day 10% faster", replace(_NOISY, day=-0.1, slower=0.2)),
+    _found("day", "+20%, a day 10% faster", 12 * 60, replace(_NOISY, day=-0.1, slower=0.2)),
+    _late("day", "+20%, a day 10% slower", replace(_NOISY, day=0.1, slower=0.2)),
+    _late("steep", "+20%", replace(_NOISY, slower=0.2), _bars(400, 250, 200)),
+    _found("steep", "+20%", 18 * 60, replace(_NOISY, slower=0.2), 90),
+    _late("steep", "+50%", replace(_NOISY, slower=0.5), _bars(None, 20, 20)),
     _late("steep", "x 3", replace(_NOISY, slower=2.0)),
     *(
         _rolled_back("hours", f"{what}, same hours of a week", replace(release, week=True), bar)
         for what, release, bar in _SAME_HOURS
     ),
-    _late("hours", "+20 %, same hours", replace(_NOISY, week=True, slower=0.2)),
-    _late("hours", "+50 %, same hours", replace(_NOISY, week=True, slower=0.5)),
+    _late("hours", "+20%, same hours", replace(_NOISY, week=True, slower=0.2)),
+    _late("hours", "+50%, same hours", replace(_NOISY, week=True, slower=0.5)),
     *(
         _rolled_back(
             "blip",
@@ -214,7 +214,7 @@ FIGURES: Final[Sequence[Figure]] = [
     *(
         Figure(
             "creep",
-            f"creep to {slower:+.0%} in {hours} h of 100 %",
+            f"creep to {slower:+.0%} in {hours} h of 100%",
             by_traffic(replace(_NOISY, slower=slower, since=_BEGIN_OF_100, creep=60 * hours), bars),
             delay,
             "min",
@@ -225,8 +225,8 @@ FIGURES: Final[Sequence[Figure]] = [
             (0.2, 6, _NO_BARS),
         ]
     ),
-    _promoted("latency +3 %", replace(_NOISY, slower=0.03), _bars(88, 96, 97), at_least=True),
-    _promoted("latency +0 %", _NOISY, _NO_BARS, at_least=True),
-    _promoted("latency +10 %", replace(_NOISY, slower=0.1), _bars(2, 2, 2), at_least=False),
-    _promoted("latency +15 %", replace(_NOISY, slower=0.15), _NO_BARS, at_least=False),
+    _promoted("latency +3%", replace(_NOISY, slower=0.03), _bars(88, 96, 97), at_least=True),
+    _promoted("latency +0%", _NOISY, _NO_BARS, at_least=True),
+    _promoted("latency +10%", replace(_NOISY, slower=0.1), _bars(2, 2, 2), at_least=False),
+    _promoted("latency +15%", replace(_NOISY, slower=0.15), _NO_BARS, at_least=False),
 ]

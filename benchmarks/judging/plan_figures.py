@@ -18,11 +18,11 @@ _NOISY: Final = Release(rpm=0, noisy=True)
 _LONGEST: Final = 24 * 60
 # What begins with a step, its criterion and effect, the release, and the minute of the raise.
 _CASES: Final[tuple[tuple[str, Policy, int, str, float, Release], ...]] = (
-    ("20 % errors at 10 %", POLICY, 0, OBJECTIVE, 0.2, Release(rpm=0, errors=0.2)),
-    ("5 % errors at 10 %", POLICY, 0, OBJECTIVE, 0.05, Release(rpm=0, errors=0.05)),
-    ("5 % errors at 100 %", POLICY, 2, OBJECTIVE, 0.05, Release(rpm=0, errors=0.05, since=120)),
-    ("+50 % at 10 %", LATENCY_ALONE, 0, BESIDE, 0.5, replace(_NOISY, slower=0.5)),
-    ("+50 % at 100 %", LATENCY_ALONE, 2, STORED, 0.5, replace(_NOISY, slower=0.5, since=120)),
+    ("20% errors at 10%", POLICY, 0, OBJECTIVE, 0.2, Release(rpm=0, errors=0.2)),
+    ("5% errors at 10%", POLICY, 0, OBJECTIVE, 0.05, Release(rpm=0, errors=0.05)),
+    ("5% errors at 100%", POLICY, 2, OBJECTIVE, 0.05, Release(rpm=0, errors=0.05, since=120)),
+    ("+50% at 10%", LATENCY_ALONE, 0, BESIDE, 0.5, replace(_NOISY, slower=0.5)),
+    ("+50% at 100%", LATENCY_ALONE, 2, STORED, 0.5, replace(_NOISY, slower=0.5, since=120)),
 )
 
 

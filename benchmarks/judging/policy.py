@@ -113,7 +113,7 @@ BY_WARMUP: Final = {
 }
 # The same with the criteria of the latency beside the stable path, and beside its stored day.
 LATENCY_ALONE: Final = _policy()
-# The first with a long step beside 2 % of the traffic on the stable path, or beside 5 %.
+# The first with a long step beside 2% of the traffic on the stable path, or beside 5%.
 BESIDE_2, BESIDE_5 = (_policy(*_ALWAYS, long_weight=weight) for weight in (98, 95))
 # The first by its budget of false rollbacks.
 BY_BUDGET: Final = {

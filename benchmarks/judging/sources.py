@@ -45,7 +45,7 @@ from tests.support.prometheus_policies import SERVER, prometheus_policy
 
 SCRAPE_S: Final = 15
 _MINUTE_S: Final = 60
-# Bins of 2 % in a bucket of a native histogram: about the width of schema 3.
+# Bins of 2% in a bucket of a native histogram: about the width of schema 3.
 _BINS: Final = 4
 _BOUNDS: Final = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, float("inf"))
 _SELECTOR: Final = re.compile(r'(\w+)(=~|=)"((?:[^"\\]|\\.)*)"')

@@ -74,7 +74,7 @@ class Release(Immutable):
     same for both paths, also on the baseline's day. day: relative latency of both paths against the
     baseline's day, in the minutes of `day_in`; hung_both: the share that hangs on both then.
     stable: the share of requests beside those of the
-    canary that the stable path has at 100 %. blip: mean minutes in which the canary takes
+    canary that the stable path has at 100%. blip: mean minutes in which the canary takes
     `blip_factor` times as long, twice a day. cold: minutes after each raise in which the canary is
     slower by `cold_slower`; cold_fades: by less and less. week: the stored baseline is that of the
     same hours of seven days. period: minutes from one datapoint of the metrics to the next.

@@ -1,7 +1,7 @@
 """How other products decide, as their documentation and source have it, on minutes of counts.
 
-Each judges a share of requests: failures, of which 0.1 % are allowed, or requests beyond the limit
-of a p95, of which 5 % are. Each has one knob, which is `by default` or tuned. All of them go by the
+Each judges a share of requests: failures, of which 0.1% are allowed, or requests beyond the limit
+of a p95, of which 5% are. Each has one knob, which is `by default` or tuned. All of them go by the
 steps of the comparison; what they do between two looks is not part of it.
 """
 
@@ -147,7 +147,7 @@ class Kayenta(Judge):
     """The Mann-Whitney test of each hour's minutes, canary against control.
 
     The shift it tolerates is a quarter of the control's mean. confidence: as a normal quantile, by
-    default that of 98 %. At 100 % it compares with the control of the hour before that step.
+    default that of 98%. At 100% it compares with the control of the hour before that step.
     """
 
     def __init__(self, quantile: float) -> None:
@@ -336,7 +336,7 @@ PEERS: Final = (
     *_counting_peers(FAILING),
     Peer(ALARM, _of_share(Alarm), 1.0, _SHARES),
     *_by_bound(_of_share, _SHARES),
-    Peer("the same, errors over 1 %", _of_share(Alarm), 10.0),
+    Peer("the same, errors over 1%", _of_share(Alarm), 10.0),
     _KAYENTA,
     Peer("Cloud Run Release Manager", _of_share(ReleaseManager), 1.0, _SHARES),
     Peer("a look once an hour", _of_share(Manual), 1.0, _SHARES),

@@ -32,7 +32,7 @@ def picture(cells: list[Cell]) -> str:
         f'<text x="{_LABEL}" y="20">healthy releases rolled back</text>',
         f'<text x="{_LABEL}" y="38" class="n">worst of four worlds, {_RPM} a minute</text>',
         f'<text x="{second}" y="20">bad requests until the rollback</text>',
-        f'<text x="{second}" y="38" class="n">5 % errors, log scale</text>',
+        f'<text x="{second}" y="38" class="n">5% errors, log scale</text>',
     ]
     for number, row in enumerate(rows):
         lines += _row_lines(cells, row, _TOP + number * _ROW, second)
@@ -46,7 +46,7 @@ def _row_lines(cells: list[Cell], row: tuple[str, str], top: int, second: int) -
     label = row[0] if row[0] == OURS else f"{row[0]}, {row[1]}"
     kind = "own" if row[0] == OURS else "bar"
     yield f'<text x="{_LABEL - 10}" y="{top + 15}" text-anchor="end">{label}</text>'
-    yield from _bar(_LABEL, top, worst * _PANEL, kind, f"{100 * worst:.3g} %")
+    yield from _bar(_LABEL, top, worst * _PANEL, kind, f"{100 * worst:.3g}%")
     yield from _bar(second, top, log10(max(bad, 1)) / 5 * _PANEL, kind, f"{bad:,.0f}")
 
 

@@ -105,12 +105,12 @@ def _label(row: tuple[str, str]) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %" if share >= 0.1 or not share else f"{100 * share:.1f} %"
+    return f"{100 * share:.0f}%" if share >= 0.1 or not share else f"{100 * share:.1f}%"
 
 
 def fault_text(measure: str, fault: float) -> str:
     """Return a fault for people."""
-    return f"{100 * fault:g} %" if measure == ERRORS else f"+{100 * fault:g} %"
+    return f"{100 * fault:g}%" if measure == ERRORS else f"+{100 * fault:g}%"
 
 
 def _false_rollbacks(measure: str, cells: list[Cell]) -> Iterator[str]:
@@ -204,8 +204,8 @@ def _runs(cells: list[Cell]) -> Iterator[str]:
     )
     yield (
         f"A cell of errors is from {errors} releases, one of a latency from {latency}; a knob from "
-        f"twice as many others, and held minutes from half of them. A share of 1 % of {errors} may "
-        f"as well be 0.1 or 3.6 %."
+        f"twice as many others, and held minutes from half of them. A share of 1% of {errors} may "
+        f"as well be 0.1 or 3.6%."
     )
 
 

@@ -1,6 +1,6 @@
 """The traces that every judge of the comparison gets: the counts of each minute of one release.
 
-10 % for an hour, 50 % for an hour, 100 % for a day, or longer where a judge holds. Requests are
+10% for an hour, 50% for an hour, 100% for a day, or longer where a judge holds. Requests are
 Poisson, failures binomial. Latencies are those of benchmarks/judging/world.py.
 """
 
@@ -19,7 +19,7 @@ KINDS: Final = ("steady", "bursty", "noisy", "day and night")
 LATENCY_KINDS: Final = ("steady", "varying")
 # What the limit of a latency is multiplied with, to tune a judge.
 MULTIPLES: Final = (1.0, 1.05, 1.1, 1.15, 1.2, 1.3, 1.4, 1.6, 2.0, 3.0)
-# Bursty: twice a day, two minutes on average, in which 3 % of the canary's requests fail.
+# Bursty: twice a day, two minutes on average, in which 3% of the canary's requests fail.
 _BURSTS_A_MINUTE, _BURST_ENDS, _BURST_SHARE = 2 / 1_440, 0.5, 0.03
 # Day and night: traffic between a fifth and nine fifths of its mean.
 _SWING: Final = 0.8
@@ -116,7 +116,7 @@ class FailingWorld:
 class SlowWorld:
     """A release whose latencies are higher.
 
-    The limit is a p95 that is 5 % above the one of the day before.
+    The limit is a p95 that is 5% above the one of the day before.
     """
 
     def __init__(self, seed: str, release: Release) -> None:

@@ -48,7 +48,7 @@ class DryRunTarget(InspectableTarget):
         return self._target.read()
 
     def shift_to(self, weight: int, token: str) -> None:
-        self._journal.note(f"set {self._name} to {weight} %")
+        self._journal.note(f"set {self._name} to {weight}%")
 
     def lower_to_zero(
         self,
@@ -60,7 +60,7 @@ class DryRunTarget(InspectableTarget):
         """Record the rollback, after `check` has seen a reading."""
         if check is not None:
             check(self._target.read())
-        self._journal.note(f"lower {self._name} to 0 %")
+        self._journal.note(f"lower {self._name} to 0%")
 
     def resolved(self, earlier: TargetSpec | None) -> TargetSpec:
         return self._target.resolved(earlier)

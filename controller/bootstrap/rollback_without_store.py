@@ -32,7 +32,7 @@ FIRST_WITHIN: Final = timedelta(seconds=8)
 class RollbackResult(Immutable):
     """The result of a rollback without a store.
 
-    confirmed: whether 0 % was read back. variables: those of the target. dry_run_lines: what a
+    confirmed: whether 0% was read back. variables: those of the target. dry_run_lines: what a
     dry run would write. warnings: why the variable names may be wrong. commands: rollbacks for
     related variables that are still on.
     """
@@ -115,7 +115,7 @@ def _name_problem(model: type[TargetSpec], item: ErrorDetails) -> str:
 class FirstWrite(Immutable):
     """The result of the first write of a rollback, which is made before a store is opened.
 
-    before: the weight before it; None: unknown. variables: those before it. problem: why 0 %
+    before: the weight before it; None: unknown. variables: those before it. problem: why 0%
     was not written; empty when it was. taken_out: a warning about what was taken out; empty: the
     names of the target say it.
     """
@@ -127,14 +127,14 @@ class FirstWrite(Immutable):
 
     @property
     def written(self) -> bool:
-        """Whether 0 % was written, which it is over 0 %, too."""
+        """Whether 0% was written, which it is over 0%, too."""
         return bool(self.variables and not self.problem)
 
 
 def write_zero_first(known: KnownTarget) -> FirstWrite:
-    """Write 0 % to a target by its names alone, and return the result; never raises.
+    """Write 0% to a target by its names alone, and return the result; never raises.
 
-    It is written even over 0 %: the new RevisionId then refuses a raise in progress. When the
+    It is written even over 0%: the new RevisionId then refuses a raise in progress. When the
     names do not fit the function, nothing is written: the record of the rollout has the right ones.
     """
     try:
@@ -188,7 +188,7 @@ def _check_identity(reading: TargetReading, known: KnownTarget) -> None:
 def lower_without_store(
     known: KnownTarget, *, typed: bool, dry_run: bool, force: bool = False
 ) -> RollbackResult:
-    """Set the target of `known` to 0 % without any store, and read it back.
+    """Set the target of `known` to 0% without any store, and read it back.
 
     typed: an operator typed the names, and may have mistyped or forgotten one. Then names that are
         not on the function or hold something else are a UsageError, unless `force`, and a related

@@ -37,7 +37,7 @@ GROUPS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "retry": ("cli.start", "Start a rolled back revision again."),
     },
     "Steer": {
-        "rollback": ("cli.rollback", "Set the weight to 0 % and read it back."),
+        "rollback": ("cli.rollback", "Set the weight to 0% and read it back."),
         "pause": ("cli.operator_verbs", "Pause: raise no weight until an operator resumes."),
         "resume": ("cli.operator_verbs", "Resume after a pause."),
         "promote": (
@@ -69,7 +69,7 @@ GROUPS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         ),
         "iam": ("tools.iam.verb", "Print the least-privilege IAM policy of a role."),
         "monitoring": ("tools.monitoring.verb", "Make a dashboard and alarms for a policy."),
-        "permanent": ("tools.permanent.verb", "Print how 100 % becomes permanent."),
+        "permanent": ("tools.permanent.verb", "Print how 100% becomes permanent."),
         "record": ("tools.record.verb", "Record what AWS answers here, without secrets."),
         "schema": (
             "tools.schema.verb",
@@ -167,7 +167,7 @@ def _invoke(args: list[str]) -> int:
 
         text = (
             f"unexpected {type(error).__name__} at {' > '.join(places_of(error))}: a "
-            "fault of rolloutctl; report it. To set 0 % at once without a store: rolloutctl "
+            "fault of rolloutctl; report it. To set 0% at once without a store: rolloutctl "
             "rollback POLICY.yaml"
         )
         return _fail(text, Exit.INTERNAL, as_json)

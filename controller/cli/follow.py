@@ -83,7 +83,7 @@ def ticked_until_text(limit: timedelta, rollout: Rollout, command: str) -> str:
 def _unticked_text(rollout: Rollout) -> str:
     """Return what does not happen to `rollout` while nothing ticks it."""
     if rollout.phase is Phase.ROLLING_BACK:
-        return "nothing checks that 0 % is applied"
+        return "nothing checks that 0% is applied"
     return "it keeps its weight, nothing judges it and nothing rolls it back"
 
 

@@ -107,7 +107,7 @@ _TABLE: Final = (
         Verb.ACK,
         """Acknowledge a critical alert; it is not repeated.
 
-        Changes nothing else: the ticks of an unconfirmed rollback still write 0 % and end with 5.
+        Changes nothing else: the ticks of an unconfirmed rollback still write 0% and end with 5.
         A critical alert for another reason is sent.
         """,
         (reason_option("--note", "What you know; recorded in the history."),),

@@ -47,12 +47,12 @@ from controller.render.rollout_texts import REQUESTED
 
 # What a tick does about a rollback that could not be recorded.
 _UNRECORDED_HINT: Final = (
-    "within five minutes after the store works again, a tick finds 0 % and ends the rollout "
+    "within five minutes after the store works again, a tick finds 0% and ends the rollout "
     "(reason found_at_zero); to record your reason, run the same command again then"
 )
 _DAMAGED_HINT: Final = (
     "the record of the rollout stays as it is, and no tick decides anything from it: restore the "
-    "store from a backup; the next tick then finds 0 % and ends the rollout"
+    "store from a backup; the next tick then finds 0% and ends the rollout"
 )
 # The rollback commands that need no store, for an incident in which the store is down as well.
 _STORELESS_HINT: Final = (
@@ -88,7 +88,7 @@ class BareRollbackData(Immutable):
     target: str
     """Name of the resource that holds the weight."""
     confirmed: bool
-    """Whether 0 % was read back as applied."""
+    """Whether 0% was read back as applied."""
     variables: str
     """What holds the weight as it was read back, or why it was not."""
     recorded: Literal[False]
@@ -123,7 +123,7 @@ class _RollbackCommand(click.Command):
 @click.option(
     "--force",
     is_flag=True,
-    help="With bare names: write 0 % also where what they name is missing or has other values.",
+    help="With bare names: write 0% also where what they name is missing or has other values.",
 )
 @click.option(
     "--reason",
@@ -146,11 +146,11 @@ def rollback(
     request: bool,
     **names: str | None,
 ) -> Result:
-    """Set the weight to 0 % and read it back.
+    """Set the weight to 0% and read it back.
 
     Regardless of locks and verdicts. Takes a rollout, a policy file, or bare names: the options
     below that begin with the kind of the target they name. Where the names of the target are known
-    without the store, 0 % is written before the store is opened.
+    without the store, 0% is written before the store is opened.
     """
     bare = _target_of(rollout, names)
     if request:
@@ -193,7 +193,7 @@ def _to_zero(call: CommandContext, reference: str, reason: str) -> Result:
     """Roll back the rollout of `reference`, where possible before the store is opened.
 
     The target is known from a policy file, or from the target file next to an SQLite store. Then
-    0 % is written whatever the store raises.
+    0% is written whatever the store raises.
     Raises PolicyError, and RolloutError where the target is not known without the store.
     """
     known_target = _target_without_store(call, reference)
@@ -248,17 +248,17 @@ def _target_without_store(call: CommandContext, reference: str) -> KnownTarget |
 
 
 def _lower_before_record(call: CommandContext, known_target: KnownTarget) -> FirstWrite:
-    """Write 0 % to `known_target`, and print the result before the store is opened."""
+    """Write 0% to `known_target`, and print the result before the store is opened."""
     call.configure_logs()
     with signals.defer_signals():
         first_write = write_zero_first(known_target)
     name = known_target.target.name
     if first_write.problem:
-        streams.message(f"0 % is not written yet: {first_write.problem}")
+        streams.message(f"0% is not written yet: {first_write.problem}")
     else:
-        done = f"0 % is written to {name} (before: {first_write.variables})"
+        done = f"0% is written to {name} (before: {first_write.variables})"
         if first_write.before == 0:
-            done = f"{name} had 0 % already ({first_write.variables}); 0 % is written again"
+            done = f"{name} had 0% already ({first_write.variables}); 0% is written again"
         streams.message(f"{done}; recording it now")
     return first_write
 
@@ -286,14 +286,14 @@ def _roll_back_in_store(
         streams.warn(warning)
     if not visit.saved:
         state = "is" if status is Exit.DONE else "is NOT yet"
-        streams.message(f"0 % {state} applied, but it could not be recorded: {visit.problem}")
+        streams.message(f"0% {state} applied, but it could not be recorded: {visit.problem}")
         if status is Exit.DONE:
             streams.message(_UNRECORDED_HINT)
 
     repeated = f"{visit.rollout.id} was rolled back already"
     if visit.saved and not call.dry_run:
         done = "written and recorded" if first_write.written else "recorded"
-        repeated += f"; 0 % was {done} again"
+        repeated += f"; 0% was {done} again"
 
     return Result(
         "rollback",
@@ -309,7 +309,7 @@ def _roll_back_in_store(
 
 def _other_owner_warnings(store: Ownership, rollout: Rollout) -> list[str]:
     """Return a warning for each other rollout that owns a lock of the target by now."""
-    with suppress(StoreError):  # 0 % is applied, and the owner makes no difference
+    with suppress(StoreError):  # 0% is applied, and the owner makes no difference
         owners = {store.owner(lock) for lock in rollout.locks} - {None, rollout.id}
         return [
             f"{rollout.id} does not own {rollout.target} any more: the weight belonged to {owner}"
@@ -334,7 +334,7 @@ def _lower_without_record(
     for warning in lowered.warnings:
         streams.warn(warning)
     name = known_target.target.name
-    outcome = "0 % is applied" if lowered.confirmed else "NOT confirmed"
+    outcome = "0% is applied" if lowered.confirmed else "NOT confirmed"
     lines = [f"{name}: {outcome}: {lowered.variables}"]
     if not lowered.confirmed:
         lines += [f"to lower both: {command}" for command in lowered.commands]

@@ -79,14 +79,14 @@ def set_weight(call: CommandContext, policy: str, weight: int, force: bool, reas
     It is set in one write. A raise is written once, and only if the target was not changed since
     it was read; a lower weight is tried for five minutes. Refused while a rollout of that target is
     active, unless --force pauses it; `resume` with --keep or --restore continues it. A raise of a
-    revision that was rolled back requires --reason. `rollback` sets 0 %.
+    revision that was rolled back requires --reason. `rollback` sets 0%.
 
     Ends with 0 when the weight is applied, 3 when it is written and not applied yet, 6 when the
     weight was changed outside rolloutctl meanwhile.
     """
     if weight == 0:
         command = _rollback_command(call, policy, reason)
-        raise UsageError(f"set-weight does not set 0 %; nothing was written; run: {command}")
+        raise UsageError(f"set-weight does not set 0%; nothing was written; run: {command}")
     try:
         return _set_with_store(call, policy, weight, force, reason)
     except NoStoreError as error:
@@ -104,7 +104,7 @@ def set_weight(call: CommandContext, policy: str, weight: int, force: bool, reas
 
 
 def _rollback_command(call: CommandContext, reference: str, reason: str) -> str:
-    """Return the rollback command with the same options, which sets 0 %."""
+    """Return the rollback command with the same options, which sets 0%."""
     arguments = ["rolloutctl", "rollback", reference]
     arguments += ["--reason", reason] if reason else []
     arguments += ["--by", call.by] if call.by else []
@@ -180,10 +180,10 @@ def _result(
 def _outcome_text(outcome: SetWeightOutcome, weight: int) -> str:
     live = outcome.live
     if not outcome.written:
-        return f"{weight} % is applied already, nothing was written: {live.variables}"
+        return f"{weight}% is applied already, nothing was written: {live.variables}"
     if live.has_applied(weight):
-        return f"{weight} % is applied: {live.variables}; before: {outcome.before.variables}"
+        return f"{weight}% is applied: {live.variables}; before: {outcome.before.variables}"
     detail = f": {live.detail}" if live.detail else ""
     if live.weight == weight:
-        return f"{weight} % is written and NOT applied yet, the update is {live.update}{detail}"
-    return f"{weight} % is NOT set; the target shows {live.variables}"
+        return f"{weight}% is written and NOT applied yet, the update is {live.update}{detail}"
+    return f"{weight}% is NOT set; the target shows {live.variables}"

@@ -283,7 +283,7 @@ class _Goal(Immutable):
     def status_of(self, rollout: Rollout) -> Exit:
         """Return the exit status of the last state: 0 in a phase that was waited for.
 
-        It is 7 where none of them can be reached any more, unless 0 % is not confirmed.
+        It is 7 where none of them can be reached any more, unless 0% is not confirmed.
         """
         status = exit_status.of_rollout(rollout)
         if self.until is None:

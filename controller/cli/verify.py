@@ -48,7 +48,7 @@ def verify(call: CommandContext, policy: str, minutes: int) -> Result:
     A line for each check: the rollout, the variables, the boolean, the last update, aliases and
     versions, the leak check of a rollback, the canary's share of requests by metrics and by the
     flag's log events, and the weight that the application read. A share outside its range is a
-    failure with 99.9 % confidence. A check without permission says which action is missing.
+    failure with 99.9% confidence. A check without permission says which action is missing.
 
     Ends with 7 when a check fails, with 1 when something could not be read, else with 0.
     """

@@ -122,7 +122,7 @@ def _require_no_fail(judgement: Judgement, verb: Verb) -> Rollout:
 def _require_traffic(rollout: Rollout, verb: Verb, target: TargetReading) -> None:
     """Raise UsageError when no traffic is on the canary."""
     if target.weight == 0:
-        raise refusal(rollout, verb, "the weight is 0 %, and the next tick ends the rollout")
+        raise refusal(rollout, verb, "the weight is 0%, and the next tick ends the rollout")
 
 
 # --- Attestations ---------------------------------------------------------------------------------
@@ -249,7 +249,7 @@ def _decide_exposed(
 def _roll_back(
     rollout: Rollout, command: Command, observation: Observation, now: datetime
 ) -> Decision:
-    """Roll back; the operator waits for 0 % up to the policy's `rollback_timeout`."""
+    """Roll back; the operator waits for 0% up to the policy's `rollback_timeout`."""
     weight = weight_of(observation.target) if command.weight is None else command.weight
     decision = rollback.roll_back(rollout, Reason.ROLLBACK_REQUESTED, command.reason, weight, now)
     move = replace(rollback.lower_move(decision.rollout), within=rollout.policy.rollback_timeout)
@@ -268,7 +268,7 @@ def _resume(
     rollout = _require_no_fail(judge(rollout, observation, now), command.verb)
     if live == intended:
         return by_operator.resume_at_intended_weight(rollout, state, target, command.reason, now)
-    mismatch = f"the target shows {target.variables}, expected {intended} %"
+    mismatch = f"the target shows {target.variables}, expected {intended}%"
     ways = "; ".join(ways_out_of_drift(rollout, live, may_exceed=target.may_exceed(intended)))
     match command.way:
         case "restore" if target.may_exceed(rollout.weight):
@@ -293,8 +293,8 @@ def _resume_at_live_weight(
     """Resume at the live weight, in the last step whose weight is not above it."""
     reached = reached_steps(rollout, live)
     if not reached:
-        why = f"{live} % is below the first step"
-        remedy = f"set {rollout.weight} % in AWS, then: rolloutctl resume {rollout.id}"
+        why = f"{live}% is below the first step"
+        remedy = f"set {rollout.weight}% in AWS, then: rolloutctl resume {rollout.id}"
         raise refusal(rollout, command.verb, f"{why}: {remedy}")
     return by_operator.resume_at_live_weight(rollout, reached[-1], live, command.reason, now)
 
@@ -307,11 +307,11 @@ def _promote(
 ) -> Decision:
     target, live = _require_writable_target(rollout, command.verb, observation), state.position
     if target.weight != rollout.weight and (isinstance(state, Paused) or isinstance(live, Live)):
-        why = f"the target shows {target.variables}, expected {rollout.weight} %"
+        why = f"the target shows {target.variables}, expected {rollout.weight}%"
         raise refusal(rollout, command.verb, f"{why}; resume the rollout first")
     if isinstance(live, Pending):
         raise refusal(
-            rollout, command.verb, f"{live.weight} % is not applied yet; run rolloutctl tick first"
+            rollout, command.verb, f"{live.weight}% is not applied yet; run rolloutctl tick first"
         )
     judgement = judge(rollout, observation, now)
     judged = _require_no_fail(judgement, command.verb)
@@ -351,10 +351,10 @@ def _set_weight(
     rollout = _require_no_fail(judge(rollout, observation, now), command.verb)
     weight = command.weight or 0
     if weight == 0:
-        raise refusal(rollout, command.verb, f"0 % is a rollback: rolloutctl rollback {rollout.id}")
+        raise refusal(rollout, command.verb, f"0% is a rollback: rolloutctl rollback {rollout.id}")
     _require_traffic(rollout, command.verb, target)
     if target.weight == weight:
-        raise refusal(rollout, command.verb, f"{weight} % is live already")
+        raise refusal(rollout, command.verb, f"{weight}% is live already")
     if target.weight is not None and weight > target.weight and rollout.policy.missing_kinds:
         raise refusal(rollout, command.verb, blocks.missing_kinds_block(rollout.policy).text)
     return by_operator.pause_and_set_weight(rollout, state, target, weight, command.reason, now)
@@ -368,7 +368,7 @@ def _set_weight_again(
     if not command.reason:
         why = (
             f"it rolled back revision {rollout.revision}: {rollout.sentence.rstrip('.')}. "
-            f"To set {weight} % on it again, give --reason TEXT, which is recorded in the history"
+            f"To set {weight}% on it again, give --reason TEXT, which is recorded in the history"
         )
         raise refusal(rollout, command.verb, why)
     live = weight_of(observation.target)

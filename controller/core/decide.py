@@ -112,8 +112,8 @@ def _decide_race(rollout: Rollout, event: LostSave | LateRaise, now: datetime) -
 def _decide_lost_save(stored: Rollout, lost: LostSave, now: datetime) -> Decision:
     """Return the rollback that was carried out as a decision on `stored`, which another run saved.
 
-    Traffic is at 0 % already, for a known reason. That comes before any decision of the other run,
-    except for a rollback with a reason of its own. A 0 % that the other run only found is the one
+    Traffic is at 0% already, for a known reason. That comes before any decision of the other run,
+    except for a rollback with a reason of its own. A 0% that the other run only found is the one
     that was written.
     """
     observation = lost.observation
@@ -393,7 +393,7 @@ def _is_new_drift(rollout: Rollout, state: Paused, target: TargetReading) -> boo
     """Tell whether a paused weight was changed outside rolloutctl since the last tick.
 
     A weight that the rollout expects is no drift: its raise was applied late, or the drift was
-    reverted. 0 % always counts: it ends the rollout.
+    reverted. 0% always counts: it ends the rollout.
     """
     return target.weight == 0 or target.weight not in (
         rollout.seen_weight,
@@ -406,7 +406,7 @@ def _roll_back_failed_gate(
 ) -> Decision:
     why = " ".join(sentence_of(finding) for finding in rollout.evidence.findings if finding.fails)
     if isinstance(target, TargetReading) and target.weight == 0:
-        why += " The weight is 0 % already."
+        why += " The weight is 0% already."
         return rollback.end_at_zero(rollout, target, Reason.GATE_FAILED, why, now)
     return rollback.roll_back(rollout, Reason.GATE_FAILED, why, weight_of(target), now)
 
@@ -423,7 +423,7 @@ def _decide_rolling_back(
         return rollback.confirm_rollback(rollout, target, now)
     if target.weight == 0 and target.update is UpdateStatus.IN_PROGRESS:
         return rollback.keep_lowering(
-            rollout, None, "0 % is written, and the update is still in progress", late, now
+            rollout, None, "0% is written, and the update is still in progress", late, now
         )
     why = f"the target shows {target.variables}"
     if target.update is UpdateStatus.FAILED:

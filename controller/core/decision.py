@@ -18,7 +18,7 @@ from controller.immutable import Immutable, field
 
 
 class SetWeight(Immutable):
-    """A write of a weight above 0 %: tried once, under the token that the decision saw.
+    """A write of a weight above 0%: tried once, under the token that the decision saw.
 
     It raises traffic, unless an operator restores or sets a lower weight.
     """
@@ -28,11 +28,11 @@ class SetWeight(Immutable):
 
 
 class SetZero(Immutable):
-    """A write of 0 %, all traffic back to stable: tried until `within` is over.
+    """A write of 0%, all traffic back to stable: tried until `within` is over.
 
     must_succeed: no later tick tries again for long, so a failure is critical at once.
-    outdated_token: the token of a raise from 0 % that may still be written. While the target has
-        this token, 0 % is written even where it is live: that changes the token, and the raise no
+    outdated_token: the token of a raise from 0% that may still be written. While the target has
+        this token, 0% is written even where it is live: that changes the token, and the raise no
         longer fits. Empty: there is no such raise.
     only: the one weight that is lowered; any other was set outside rolloutctl. None: any weight.
     """

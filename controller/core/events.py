@@ -35,7 +35,7 @@ class Command(Immutable):
     """A command of an operator: a verb and its options.
 
     way: the weight with which `resume` goes on after drift. weight: of `set-weight`, the weight to
-    set; of `rollback`, the weight that was live before 0 % was written.
+    set; of `rollback`, the weight that was live before 0% was written.
     retry: of `set-weight`, whether the revision was rolled back and gets traffic again.
     criterion, refuse, by: of `attest`, the criterion, whether it is refused, and who signs.
     """
@@ -81,7 +81,7 @@ class StartCause(Immutable):
 
 
 class Started(Immutable):
-    """An operator started a rollout, for a target that stands at 0 % as it was read."""
+    """An operator started a rollout, for a target that stands at 0% as it was read."""
 
     policy: Policy
     revision: str
@@ -118,7 +118,7 @@ class WriteFailed(Immutable):
 
 
 class LostSave(Immutable):
-    """A run wrote 0 %, and another run saved the rollout before this one did.
+    """A run wrote 0%, and another run saved the rollout before this one did.
 
     reason, sentence, findings: why this run wrote it; GUARDING_ZERO in the watch after a rollback.
     """

@@ -16,9 +16,9 @@ class ConditionKind(StrEnum):
     """What people must know.
 
     BLIND: the target cannot be read, or no metric. BLOCKED: something else than time keeps the next
-    transition back. PAUSED: an operator has to act. UNCONFIRMED: a rollback is not confirmed: 0 %
+    transition back. PAUSED: an operator has to act. UNCONFIRMED: a rollback is not confirmed: 0%
     was not read back, or requests still arrive at the canary. SILENT: no request was counted
-    since 100 % was applied, or far fewer than were due, and the time before makes that unlikely.
+    since 100% was applied, or far fewer than were due, and the time before makes that unlikely.
     DRIFTED: the weight was changed outside rolloutctl after the rollout had ended. CHANGED: the
     function was changed after the success, and no rollout released that.
     """

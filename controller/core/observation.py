@@ -28,7 +28,7 @@ class TargetReading(Immutable):
     token: changes with every change of the target; a raise is conditional on it.
     code: digest of the code that runs; the default revision of a rollout.
     detail: why an update failed, or is still in progress; empty otherwise.
-    may_be_full: no clear weight can be read, and it may be 100 %.
+    may_be_full: no clear weight can be read, and it may be 100%.
     others: what gets requests and is neither path, for people; empty: nothing does.
     """
 

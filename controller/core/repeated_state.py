@@ -172,7 +172,7 @@ def as_recorded(
     """Return `rollout` with the state that was recorded; None where that is not known.
 
     changed: the fields that differ. Evidence is left as it is: see `without_evidence`.
-    None also for a rollback under way: nothing ends it before 0 % is read back.
+    None also for a rollback under way: nothing ends it before 0% is read back.
     """
     if not _IDENTITY.isdisjoint(changed) or isinstance(rollout.state, RollingBack):
         return None

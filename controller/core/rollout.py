@@ -124,7 +124,7 @@ class Pending(Immutable, tag="pending", tag_field="kind"):
 
     @property
     def is_first_raise(self) -> bool:
-        """True when it raises the weight from 0 %."""
+        """True when it raises the weight from 0%."""
         return self.previous == 0
 
 
@@ -167,10 +167,10 @@ class Paused(Immutable, kw_only=True, tag="paused", tag_field="phase"):
 
 
 class RollingBack(Immutable, kw_only=True, tag="rolling_back", tag_field="phase"):
-    """0 % is written until it is read back.
+    """0% is written until it is read back.
 
     since, reason, sentence: when and why the rollback was decided first.
-    step: the step that was reached. intended: the last weight above 0 % that the rollout intended.
+    step: the step that was reached. intended: the last weight above 0% that the rollout intended.
     from_weight: the weight that callers may still have; 0: they had none.
     void: the token of a first raise that may still be written; empty: there is none.
     """
@@ -186,7 +186,7 @@ class RollingBack(Immutable, kw_only=True, tag="rolling_back", tag_field="phase"
 
 
 class RolledBack(Immutable, kw_only=True, tag="rolled_back", tag_field="phase"):
-    """0 % was read back. Final.
+    """0% was read back. Final.
 
     since: when it was read back. reason, sentence, step, intended, from_weight: as in
     `RollingBack`. watch_until: end of the watch.
@@ -208,7 +208,7 @@ class RolledBack(Immutable, kw_only=True, tag="rolled_back", tag_field="phase"):
 
 
 class StableUse(Immutable):
-    """The requests of the stable path since 100 % was applied, as the watch reads them once a day.
+    """The requests of the stable path since 100% was applied, as the watch reads them once a day.
 
     read: when they were read last. through: up to when they are known; used: end of the last hour
     that had one; None: none had.
@@ -250,7 +250,7 @@ class Rollout(Immutable):
     evidence: what was measured and judged so far.
     seen_weight: the live weight as last observed; None while the variables contradict each other.
     updated: the newest moment recorded; time never goes back before it.
-    exposed_to: when the weight was back at 0 %; None while it may be above.
+    exposed_to: when the weight was back at 0%; None while it may be above.
     conditions: what people must know until it ends.
     approved: the index of the step that an operator approved; 0, which needs none, for none.
     outbox: messages that some recipient has not received yet.

@@ -193,10 +193,9 @@ def time_range_text(start: float, end: float) -> str:
 
 
 def number_text(value: float) -> str:
-    """Return `value` with thin groups of thousands and no false precision: `8 214`, `412.5`."""
+    """Return `value` with groups of thousands and no false precision: `8,214`, `412.5`."""
     whole = float(value).is_integer()
-    text = f"{value:,.0f}" if whole or abs(value) >= 1_000 else f"{value:.4g}"
-    return text.replace(",", " ")
+    return f"{value:,.0f}" if whole or abs(value) >= 1_000 else f"{value:.4g}"
 
 
 def measured_text(value: float) -> str:

@@ -20,7 +20,7 @@ LAST_MOMENT: Final = datetime.max.replace(tzinfo=UTC)  # sorts after every momen
 
 _SHARD: Final = re.compile(r"([0-9]{1,4})/([0-9]{1,4})")
 
-# A rollback, then traffic to judge, then 0 % to guard. The final phases come last, because their
+# A rollback, then traffic to judge, then 0% to guard. The final phases come last, because their
 # rollouts are rarely saved: by their moment alone they would come first for days.
 _PRIORITY: Final = {
     Phase.ROLLING_BACK: 0,

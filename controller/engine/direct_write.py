@@ -25,9 +25,9 @@ _PAUSE: Final = wait_exponential(multiplier=0.5, max=8)
 def lower_and_confirm(
     target: Target, clock: Clock, check: Callable[[TargetReading], object] | None = None
 ) -> TargetReading:
-    """Lower `target` to 0 % and return its reading once that is applied, or at the limit.
+    """Lower `target` to 0% and return its reading once that is applied, or at the limit.
 
-    A weight of 0 % is written once more: it voids the token of a first raise that was decided and
+    A weight of 0% is written once more: it voids the token of a first raise that was decided and
     is not written yet. Without a store it is unknown whether there is such a raise.
     After a stop signal the weight is still lowered, without waiting for it to be applied.
     check: gets the reading before each write; an exception of it ends the attempts.
@@ -67,7 +67,7 @@ def shift_and_confirm(
         return wait_for_update(target, clock)
     except TargetError as error:
         raise TargetError(
-            f"{weight} % was written; whether it is applied is unknown: {error}",
+            f"{weight}% was written; whether it is applied is unknown: {error}",
             **error.context,
         ) from error
 
@@ -81,8 +81,8 @@ def _lower(target: Target, weight: int, clock: Clock) -> None:
             target.shift_to(weight, reading.token)
         elif reading.weight != weight:
             raise TargetError(
-                f"{weight} % was not set: the weight was changed outside rolloutctl meanwhile and "
-                f"is not above {weight} % ({reading.variables}); check who changed it"
+                f"{weight}% was not set: the weight was changed outside rolloutctl meanwhile and "
+                f"is not above {weight}% ({reading.variables}); check who changed it"
             )
 
     Retrying(

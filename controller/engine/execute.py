@@ -138,7 +138,7 @@ class Executor(Immutable):
         else:
             visit = TickOutcome(saved)
         confirmed = saved.phase is Phase.ROLLING_BACK and visit.rollout.phase is Phase.ROLLED_BACK
-        alerts = () if confirmed else _alerts(decision)  # 0 % is applied after all
+        alerts = () if confirmed else _alerts(decision)  # 0% is applied after all
         unreadable = before is not None and not before.final
         if unreadable and isinstance(observation.target, UnreadableTarget):
             visit = replace(visit, problem=visit.problem or observation.target.reason)
@@ -206,7 +206,7 @@ class Executor(Immutable):
     # --- less traffic ---------------------------------------------------------------------------
 
     def _lower(self, decision: Decision, move: SetZero) -> Decision:
-        """Write 0 %, and return `decision` with the error of a write that failed in its state.
+        """Write 0%, and return `decision` with the error of a write that failed in its state.
 
         An error that does not pass by itself is critical at once. Any other is left to the next
         tick, and is critical after the policy's rollback_timeout; this tick ends with the alert.
@@ -234,7 +234,7 @@ class Executor(Immutable):
         return decision
 
     def _confirm_rollback(self, rollout: Rollout, timeout: timedelta) -> TickOutcome:
-        """Wait up to `timeout` for 0 % to be applied; another weight after that is a failure."""
+        """Wait up to `timeout` for 0% to be applied; another weight after that is a failure."""
         target = self._wait_for_update(rollout, timeout)
         if isinstance(target, UnreadableTarget):
             return TickOutcome(rollout)
@@ -244,7 +244,7 @@ class Executor(Immutable):
         written = written and not self.observer.dry_run and not rollout.policy.target.observed
         if not written or target.update is UpdateStatus.IN_PROGRESS:
             return TickOutcome(rollout)
-        problem = f"0 % was written, and the target shows {target.variables}"
+        problem = f"0% was written, and the target shows {target.variables}"
         if target.update is UpdateStatus.FAILED:
             problem += f", for its update failed: {target.detail or 'no reason given'}"
         return self._record_write_failure(rollout, problem)
@@ -405,7 +405,7 @@ class Executor(Immutable):
         except StoreError as error:
             if isinstance(error, StateConflictError) or not isinstance(move, SetZero):
                 raise
-            return Recorded({})  # 0 % is written; the save that follows probably fails as well
+            return Recorded({})  # 0% is written; the save that follows probably fails as well
         if (
             recorded.problem is not None
             and recorded.rollout is None

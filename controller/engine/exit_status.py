@@ -17,14 +17,14 @@ from controller.errors import Exit
 
 # The most urgent first: a command ends with the first status that applies.
 MEANING: Final[Mapping[Exit, str]] = {
-    Exit.UNCONFIRMED: "0 % is not confirmed: a write of 0 % failed (from the first tick on), "
+    Exit.UNCONFIRMED: "0% is not confirmed: a write of 0% failed (from the first tick on), "
     "`rollback_timeout` is over, or requests still reach the canary; of `run`, `status` and "
-    "`rollback`: 0 % was not read back. Act at once",
+    "`rollback`: 0% was not read back. Act at once",
     Exit.INTERNAL: "a rollout, the store or the account could not be read or written, and the "
     "message names it; the tick visited every other rollout. Or the result could not be "
     "written to stdout; what was done stays done",
     Exit.DRIFT: "drift: the weight was changed outside rolloutctl",
-    Exit.ROLLED_BACK: "rolled back; `start` of a revision that was rolled back, or set to 0 % "
+    Exit.ROLLED_BACK: "rolled back; `start` of a revision that was rolled back, or set to 0% "
     "after its success",
     Exit.CHECK_FAILED: "a check failed",
     Exit.UNDECIDED: "of `run`, `rehearse`, `status --exit-code`, `status --wait`, `status "
@@ -141,7 +141,7 @@ def of_run(last: TickOutcome) -> Exit:
 
 
 def of_rollback(visit: TickOutcome) -> Exit:
-    """Return the status of a manual rollback: whether 0 % was read back as applied."""
+    """Return the status of a manual rollback: whether 0% was read back as applied."""
     rolled_back = visit.rollout.phase is Phase.ROLLED_BACK
     unconfirmed = Alert.ROLLBACK_UNCONFIRMED in visit.alerts
     return Exit.DONE if rolled_back and not unconfirmed else Exit.UNCONFIRMED

@@ -31,7 +31,7 @@ def problem_of(error: Exception, rollout_id: str, doing: str) -> RolloutError:
     place = places[-1] if places else "an unknown place"
     return UnexpectedError(
         f"unexpected {kind} while {doing} {rollout_id}, at {place}: a fault of rolloutctl, or a "
-        "damaged record; report it. To set 0 % at once: rolloutctl rollback POLICY.yaml",
+        "damaged record; report it. To set 0% at once: rolloutctl rollback POLICY.yaml",
         rollout=rollout_id,
         doing=doing,
         error=kind,

@@ -285,7 +285,7 @@ def load_for_rollback(store: Store, rollout_id: str) -> LeasedRollout:
     """Return the rollout for a run that only lowers its weight, even if its policy was changed.
 
     Raises StoreError as `load` does, and SnapshotChangedError when the change of the policy also
-    changed its target: the resource to write 0 % to is unknown then.
+    changed its target: the resource to write 0% to is unknown then.
     """
     try:
         return LeasedRollout(store.load(rollout_id))

@@ -48,8 +48,8 @@ class Looked(Immutable):
 class Judged(Immutable):
     """A leased rollout with the decision about it, which is to be executed.
 
-    It is postponed until the others of its slice were visited when its first write of 0 % failed,
-    or an operator may be about to record the 0 % that was found; and until all rollouts were, when
+    It is postponed until the others of its slice were visited when its first write of 0% failed,
+    or an operator may be about to record the 0% that was found; and until all rollouts were, when
     its hooks must be called.
     """
 
@@ -65,7 +65,7 @@ class Judged(Immutable):
 
     @property
     def may_be_by_hand(self) -> bool:
-        """True when 0 % is new after a success: it may be a rollback that is not recorded yet."""
+        """True when 0% is new after a success: it may be a rollback that is not recorded yet."""
         is_new = self.decision.alert is Alert.DRIFT
         is_new = is_new and self.partial.rollout.phase is Phase.SUCCEEDED
         return is_new and weight_of(self.partial.target) == 0

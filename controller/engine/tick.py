@@ -225,12 +225,12 @@ class Runner:
     ) -> TickOutcome:
         """Roll one rollout back at the request of an operator; no lease and no check delays it.
 
-        weight: the weight before the caller wrote 0 %; None: 0 % is not written yet.
+        weight: the weight before the caller wrote 0%; None: 0% is not written yet.
         version: as in `run_command`.
 
-        The operator waits up to the policy's rollback_timeout for 0 % to be written, and as long
+        The operator waits up to the policy's rollback_timeout for 0% to be written, and as long
         again for it to be applied. Raises UnknownRolloutError, and StoreError when the rollout
-        cannot be read. A failed save is the problem of the visit, as traffic is at 0 % by then; so
+        cannot be read. A failed save is the problem of the visit, as traffic is at 0% by then; so
         is a policy that was changed since the start.
         """
         self.recipients.begin()
@@ -239,7 +239,7 @@ class Runner:
         require_version(stored.rollout, version)
         timeout: timedelta = stored.rollout.policy.rollback_timeout
         self.limit_calls(time_limits.RECORD_LIMIT + 2 * timeout)
-        if weight is None:  # else 0 % is written already, and only the record is missing
+        if weight is None:  # else 0% is written already, and only the record is missing
             signals.safe_point()
         commanded = partial(Commanded, command=Command(Verb.ROLLBACK, reason, weight=weight))
         try:

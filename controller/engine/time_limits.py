@@ -13,7 +13,7 @@ longer than one lease. A rollout that is not reached is the first one of the nex
 weight is limited by its own move alone, which is at most a minute in one tick.
 
 Within these limits: no slice waits longer than PATIENCE for one call, to the store or to AWS, which
-then goes on beside the next slices; each write of 0 % is first tried for FIRST_ATTEMPT_LIMIT, so
+then goes on beside the next slices; each write of 0% is first tried for FIRST_ATTEMPT_LIMIT, so
 that no rollout waits for long for the function of another one; a written weight is awaited for
 APPLY_WAIT; all hooks share CONSENT_LIMIT; all messages share DELIVERY_LIMIT. What is left over is
 done by the next tick. A run that was killed blocks its rollouts for a whole lease, so that is no
@@ -38,7 +38,7 @@ APPLY_WAIT: Final = timedelta(seconds=30)
 CONSENT_LIMIT: Final = timedelta(seconds=60)
 DELIVERY_LIMIT: Final = timedelta(seconds=20)
 
-# A rollback by hand writes 0 % before it opens the store. A tick that finds 0 % after a success
+# A rollback by hand writes 0% before it opens the store. A tick that finds 0% after a success
 # gives it this long to record why, once.
 BY_HAND_LIMIT: Final = timedelta(seconds=5)
 
@@ -48,7 +48,7 @@ BY_HAND_LIMIT: Final = timedelta(seconds=5)
 LEASE_RETRY_INTERVAL = timedelta(seconds=1)
 # A rollback waits for no lease. The store has this long to name the target of the rollout ...
 LOAD_LIMIT: Final = timedelta(seconds=6)
-# ... and this long to record the rollback, in addition to writing 0 % and reading it back.
+# ... and this long to record the rollback, in addition to writing 0% and reading it back.
 RECORD_LIMIT: Final = timedelta(seconds=30)
 # How often the record of a rollback is tried when other runs save first.
 ROLLBACK_SAVE_ATTEMPTS: Final = 5

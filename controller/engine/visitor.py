@@ -151,7 +151,7 @@ class Visitor(Immutable):
             return _failed_visit(rollout, error, _Stage.EXECUTE)
 
     def _try_lower(self, rollout: Rollout, move: SetZero) -> bool:
-        """Try for a moment to write 0 %; tell whether to go on with this rollout at once."""
+        """Try for a moment to write 0%; tell whether to go on with this rollout at once."""
         within = min(move.within, time_limits.FIRST_ATTEMPT_LIMIT)
         try:
             target = self.observer.target_of(rollout)
@@ -168,7 +168,7 @@ class Visitor(Immutable):
         rollout = postponed.partial.rollout
         try:
             if postponed.may_be_by_hand and self._is_recorded_by_hand(postponed.partial):
-                log.warning("tick_lost", rollout=rollout.id, problem="an operator set 0 %")
+                log.warning("tick_lost", rollout=rollout.id, problem="an operator set 0%")
                 return TickOutcome(self.observer.store.load(rollout.id), busy=True)
             return self._execute(postponed)
         except Exception as error:  # noqa: BLE001 - one rollout's trouble is its own
@@ -205,10 +205,10 @@ class Visitor(Immutable):
         return False
 
     def _execute(self, judged: Judged) -> TickOutcome:
-        """Execute the decision of a tick under its lease; a lost save of 0 % is decided again.
+        """Execute the decision of a tick under its lease; a lost save of 0% is decided again.
 
         Without a lease the weight is only lowered. A rollout whose stored policy was changed is
-        only lowered and kept at 0 %: its messages are not delivered and its hooks not called,
+        only lowered and kept at 0%: its messages are not delivered and its hooks not called,
         because a changed policy may name other channels. The log and the exit status report both.
         A rollout that was saved in the future is not raised: by that time, its bake may be over.
         """

@@ -92,7 +92,7 @@ def _override(
         reading = wait_for_update(target, runner.clock)
     except TargetError as error:
         raise TargetError(
-            f"{active.id} is paused, {weight} % was written; whether it is applied is unknown: "
+            f"{active.id} is paused, {weight}% was written; whether it is applied is unknown: "
             f"{error}",
             **error.context,
         ) from error
@@ -132,11 +132,11 @@ def _may_be_revision(attempt: Rollout, code: str) -> bool:
 
 def _refusal(active: Rollout, weight: int) -> str:
     text = (
-        f"{weight} % was not set: {active.id} owns {active.target}, is "
-        f"{active.phase} and expects {active.weight} %"
+        f"{weight}% was not set: {active.id} owns {active.target}, is "
+        f"{active.phase} and expects {active.weight}%"
     )
     if active.phase is Phase.ROLLING_BACK:
-        return f"{text}; wait until 0 % is applied: rolloutctl status {active.id}"
+        return f"{text}; wait until 0% is applied: rolloutctl status {active.id}"
     pause = "" if active.phase is Phase.PAUSED else f"; to pause it: rolloutctl pause {active.id}"
     return (
         f"{text}{pause}; to roll back: rolloutctl rollback {active.id}; to pause it and set the "
@@ -145,12 +145,12 @@ def _refusal(active: Rollout, weight: int) -> str:
 
 
 def _check_guard(owners: list[Rollout], weight: int, now: datetime) -> None:
-    """Raise UsageError where the next tick would lower `weight` to 0 % after a rollback."""
+    """Raise UsageError where the next tick would lower `weight` to 0% after a rollback."""
     for owner in owners:
         state = owner.state
         if isinstance(state, RolledBack) and now < state.watch_until and weight == state.intended:
             raise UsageError(
-                f"{weight} % was not set: {owner.id} was rolled back from it and keeps 0 % until "
+                f"{weight}% was not set: {owner.id} was rolled back from it and keeps 0% until "
                 f"{clock_text(state.watch_until)}, so the next tick would lower it again; run "
                 "this again after that"
             )

@@ -199,19 +199,19 @@ def _weight_read_checks(
     }
     if not other_weights:
         requests = count_text(weights_read.total(), "request")
-        detail = f"the application read {window.weight} % at {requests}"
+        detail = f"the application read {window.weight}% at {requests}"
         yield ok(APPLICATION, detail)
         return
     newest = max(
         event.at_ms for event, summary in checks if summary.percentage not in (None, window.weight)
     )
     weights = ", ".join(
-        f"{weight} % at {count_text(other_weights[weight], 'request')}"
+        f"{weight}% at {count_text(other_weights[weight], 'request')}"
         for weight in sorted(other_weights)
     )
     detail = (
         f"the application read {weights} of {weights_read.total()}, last at "
-        f"{clock_text(from_unix(newest // 1_000))}; {window.weight} % is live"
+        f"{clock_text(from_unix(newest // 1_000))}; {window.weight}% is live"
     )
     yield fail(APPLICATION, detail, _remedy(window))
 
@@ -226,7 +226,7 @@ def _share_check(what: str, canary: int, stable: int, window: SettledWindow) -> 
     share = format_percent(canary / requests, SHARE_DIGITS)
     detail = (
         f"{number_text(canary)} of {count_text(requests, 'request')} ({share}) took the canary "
-        f"{window.text}; {_range(low, high)} expected at {window.weight} % (99.9 % confidence)"
+        f"{window.text}; {_range(low, high)} expected at {window.weight}% (99.9% confidence)"
     )
     if not low <= canary <= high:
         return fail(what, detail, _remedy(window))

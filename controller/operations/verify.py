@@ -81,7 +81,7 @@ def rollout_check(policy: Policy, rollout: Rollout | None, *, from_file: bool) -
     """
     if rollout is None:
         return ok(_ROLLOUT, "no rollout of this target, so no weight is expected")
-    detail = f"{rollout.id} is {rollout.phase} and expects {rollout.weight} %"
+    detail = f"{rollout.id} is {rollout.phase} and expects {rollout.weight}%"
     if rollout.name != policy.name:
         return warn(_ROLLOUT, f"{detail}; it owns the target, and is a rollout of another policy")
     if from_file and rollout.digest != policy.digest():
@@ -114,13 +114,13 @@ def _weight_difference(
     rollout: Rollout, target: TargetReading, now: datetime
 ) -> tuple[CheckLevel, str, str]:
     """Return the level, the relation to the rollout, and the remedy of an unexpected weight."""
-    expectation = f"expects {rollout.weight} %"
+    expectation = f"expects {rollout.weight}%"
     tick = f"wait for the next tick, then: rolloutctl status {rollout.id}"
     match rollout.phase:
         case Phase.PROGRESSING if rollout.pending and target.weight == rollout.pending.previous:
             return CheckLevel.WARN, f"{expectation}, and that raise is pending", tick
         case Phase.ROLLING_BACK:
-            return CheckLevel.FAIL, "rolls back to 0 %", f"rolloutctl rollback {rollout.id}"
+            return CheckLevel.FAIL, "rolls back to 0%", f"rolloutctl rollback {rollout.id}"
         case Phase.PAUSED if target.weight == rollout.seen_weight:
             ways = ways_out_of_drift(
                 rollout, target.weight, may_exceed=target.may_exceed(rollout.weight)
@@ -129,12 +129,12 @@ def _weight_difference(
         case Phase.ROLLED_BACK | Phase.SUCCEEDED if not rollout.is_watched(now):
             return (
                 CheckLevel.WARN,
-                f"ended at {rollout.weight} % and is no longer watched",
+                f"ended at {rollout.weight}% and is no longer watched",
                 _CHANGE_REMEDY,
             )
         case Phase.ROLLED_BACK:
             remedy = f"rolloutctl rollback {rollout.id}; {_CHANGE_REMEDY}"
-            return CheckLevel.FAIL, "was rolled back to 0 %", remedy
+            return CheckLevel.FAIL, "was rolled back to 0%", remedy
         case _:
             return CheckLevel.FAIL, expectation, f"{_CHANGE_REMEDY}; {tick}"
 
@@ -155,9 +155,9 @@ def _boolean_checks(policy: Policy, target: TargetReading) -> Iterator[Check]:
 def _boolean_range(policy: Policy, weight: int) -> str:
     """Return at which weights the settings beside the weight are what they are at `weight`."""
     if weight == 100:
-        return "at 100 %"
+        return "at 100%"
     _, *others = policy.target.settings(100).values()
-    return f"below 100 % ({' and '.join(others)} only at 100 %)"
+    return f"below 100% ({' and '.join(others)} only at 100%)"
 
 
 # --- The leak check after a rollback --------------------------------------------------------------
@@ -192,7 +192,7 @@ def _unknown_leak_check(rollout: Rollout, now: datetime) -> Check:
     )
     remedy = (
         "`share (metrics)` below says whether requests of users still reach the canary; check the "
-        f"schedule; to write 0 % and watch again: rolloutctl rollback {rollout.id} --reason TEXT"
+        f"schedule; to write 0% and watch again: rolloutctl rollback {rollout.id} --reason TEXT"
     )
     return warn(_LEAK_CHECK, detail, remedy)
 

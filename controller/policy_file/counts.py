@@ -105,8 +105,8 @@ def _problem(
         weight = next(iter(parts.weights), None) or 10
         return (
             f"metric {name} may count both paths: its dimensions name neither path{of_target}. At "
-            f"{weight} %, a canary that fails 10 % of its requests would then show as "
-            f"{weight / 10:g} %. Name a metric of the canary, or write `counts: both` to have it "
+            f"{weight}%, a canary that fails 10% of its requests would then show as "
+            f"{weight / 10:g}%. Name a metric of the canary, or write `counts: both` to have it "
             "judged as it is and labelled diluted"
         )
     if known == "stable" and uses.judged and not stated:
@@ -300,7 +300,7 @@ def _blind_steps(
             "canary. Add a criterion on metrics of the canary"
         )
         if step.weight < 100 and "both" in counts.values():
-            message += "; metrics of `counts: both` suffice only at 100 %"
+            message += "; metrics of `counts: both` suffice only at 100%"
         yield PolicyMistake(("steps", index, "criteria" if step.criteria else "weight"), message)
 
 

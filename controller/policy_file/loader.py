@@ -163,7 +163,7 @@ def warnings(policy: Policy) -> Iterator[PolicyMistake]:
         gate = policy.gate(index).values()
         if step.bake < _SHORTEST_BAKE and any(one.sequential and one.gating for one in gate):
             text = (
-                f"a bake of {format_duration(step.bake)} detects only failures of about 20 % or "
+                f"a bake of {format_duration(step.bake)} detects only failures of about 20% or "
                 f"more: bake for {format_duration(_SHORTEST_BAKE)} or more"
             )
             yield PolicyMistake(("steps", index, "bake"), text)
@@ -268,7 +268,7 @@ def _sees_arrivals(criterion: Criterion) -> bool:
 
 
 def _versions_at_100(policy: Policy) -> Iterator[PolicyMistake]:
-    """Yield a warning for each step at 100 % that judges what AWS counts below 100 % only."""
+    """Yield a warning for each step at 100% that judges what AWS counts below 100% only."""
     source = policy.target.counted_by
     if source is None or not source.whole:
         return
@@ -283,7 +283,7 @@ def _versions_at_100(policy: Policy) -> Iterator[PolicyMistake]:
             ]
             if ended and criterion.gating:
                 message = (
-                    f"criterion {name} has no data at 100 %, so this step stays on hold: AWS "
+                    f"criterion {name} has no data at 100%, so this step stays on hold: AWS "
                     f"counts {ended[0]} only while the alias has a weight. Use criteria on metrics "
                     "of the alias here, without ExecutedVersion"
                 )

@@ -121,7 +121,7 @@ class Rules(Model):
     criteria: tuple[RequiredCriterion, ...] = Field(
         default=(),
         description="Criteria that gate each step. One that compares both paths at the same time "
-        "may be left out at 100 %, where there is no other path.",
+        "may be left out at 100%, where there is no other path.",
     )
     notify: Literal["required"] | None = Field(
         default=None, description="The policy has at least one channel."
@@ -226,7 +226,7 @@ def _steps(rules: Rules, policy: Policy) -> Iterator[PolicyMistake]:
             text = f"must be at least {least}, not {own} (rule min_bake)"
             yield PolicyMistake(("steps", index, "bake"), text)
         if step.weight - before > most:
-            text = f"adds {step.weight - before} %, and at most {most} is allowed (rule max_raise)"
+            text = f"adds {step.weight - before}%, and at most {most} is allowed (rule max_raise)"
             yield PolicyMistake(("steps", index, "weight"), text)
         before = step.weight
     if rules.max_first_weight and policy.steps[0].weight > rules.max_first_weight:
@@ -251,7 +251,7 @@ def _required(required: RequiredCriterion, policy: Policy, rule: str) -> Iterato
             if problem is not None:
                 yield PolicyMistake(("criteria", name, problem[0]), f"{problem[1]} ({rule})")
     else:
-        # At 100 % there is no stable path to compare with.
+        # At 100% there is no stable path to compare with.
         compares_paths = any(of_kind[name].compares_paths for name in met)
         for index, step in enumerate(policy.steps):
             excused = compares_paths and step.weight == 100

@@ -24,7 +24,7 @@ class Obstacle(Immutable):
 
 
 class NameWarning(Immutable):
-    """Why 0 % in the settings of a target may not be 0 % of traffic.
+    """Why 0% in the settings of a target may not be 0% of traffic.
 
     mistaken: the name is probably wrong: there is no such setting (and no other one of the target
     sets a weight), or its value has the wrong type and would be overwritten.
@@ -129,7 +129,7 @@ class ObservedTarget(InspectableTarget, Protocol):
 
     def shift_to(self, weight: int, token: str) -> None:
         """Raise WriteRefusedError: only an operator's command comes here."""
-        raise WriteRefusedError(f"{weight} % was not set: {_OBSERVED}")
+        raise WriteRefusedError(f"{weight}% was not set: {_OBSERVED}")
 
     def lower_to_zero(
         self,
@@ -139,7 +139,7 @@ class ObservedTarget(InspectableTarget, Protocol):
         check: Callable[[TargetReading], object] | None = None,
     ) -> None:
         """Raise WriteRefusedError: only an operator's command comes here."""
-        raise WriteRefusedError(f"0 % was not set: {_OBSERVED}")
+        raise WriteRefusedError(f"0% was not set: {_OBSERVED}")
 
     def obstacles(self) -> Sequence[Obstacle]:
         """Return none: nothing is written here."""

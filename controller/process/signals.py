@@ -5,7 +5,7 @@ safe point, which is any `wait`, and any `safe_point` between two rollouts or be
 effect of one. Every other command ends at once.
 
     first signal         no more waiting, and nothing new begins
-    GRACE_S later        retries end, such as those of a write of 0 %, after a last attempt
+    GRACE_S later        retries end, such as those of a write of 0%, after a last attempt
     CALL_GRACE_S later   a call without an answer is interrupted, wherever that is
     CALL_GRACE_S later   so is the release of a lease; by then the process has ended
 

@@ -17,7 +17,7 @@ class ExpectedData(Immutable):
     per_minute: Number = field(name="requests_per_minute")
     """The traffic of both paths that it is worked out from."""
     minutes: Count
-    """Minutes from the first bad request until 0 % is written."""
+    """Minutes from the first bad request until 0% is written."""
     found: bool
     """Whether a criterion finds it within the step; false: the minutes are those of the step."""
     bad_requests: Tenths
@@ -69,7 +69,7 @@ def _served_text(exposure: Exposure) -> str:
     if exposure.recorded_to is None:
         return "no minute with requests is recorded yet"
     steps = ", ".join(
-        f"{step.weight} %: {number_text(round(step.failures))}" for step in exposure.steps
+        f"{step.weight}%: {number_text(round(step.failures))}" for step in exposure.steps
     )
     return (
         f"{count_text(round(exposure.failures), 'bad request')} served of "

@@ -20,7 +20,7 @@ from controller.render.page import Block, Page, PageTable, TextSpan, Tone, parag
 _GATE_REASONS = frozenset(
     {Reason.GATE_PASSED, Reason.ADVANCED_UNPROVEN, Reason.COMPLETED, Reason.INCONCLUSIVE}
 )
-_WIDTHS: Final = (len("2026-11-24 12:00"), len("50 → 100 %"), len("rolling_back"))
+_WIDTHS: Final = (len("2026-11-24 12:00"), len("50 → 100%"), len("rolling_back"))
 # Entries of a write that changes the weight; any other is about the weight that is live.
 WRITES: Final = frozenset({"started", "advanced", "rolling_back", "lowered_again"})
 _TONES: Final = {
@@ -180,7 +180,7 @@ def without_repeats(entries: Iterable[Entry]) -> Iterator[tuple[Entry, str]]:
         if entry.kind == "rolling_back":
             reasons.add(sentence)
         elif entry.kind == "rolled_back" and sentence in reasons:
-            sentence = "0 % is applied"
+            sentence = "0% is applied"
         yield entry, sentence
 
 
@@ -203,14 +203,14 @@ def kind_span(entry: Entry) -> TextSpan:
 
 
 def weight_change_text(entry: Entry) -> str:
-    """Return the weight that was live, and the new one where it was written: `10 → 50 %`."""
+    """Return the weight that was live, and the new one where it was written: `10 → 50%`."""
     before, after = entry.body.get("weight_from"), entry.body.get("weight_to", 0)
     cause = entry.body.get("cause")
     if isinstance(cause, Mapping) and cause.get("verb") == Verb.SET_WEIGHT:
         after = cause.get("weight")
     elif entry.kind not in WRITES and before is not None:
         after = before
-    return f"{after} %" if before in (None, after) else f"{before} → {after} %"
+    return f"{after}%" if before in (None, after) else f"{before} → {after}%"
 
 
 class _Authors:

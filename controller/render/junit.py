@@ -35,13 +35,13 @@ def junit(rollout: Rollout, entries: Iterable[Entry], expected: str | None = Non
     suites = Element("testsuites", name=printable(rollout.name))
     findings = _last_findings(rollout, entries)
     for index, step in enumerate(rollout.policy.steps):
-        suite = _add_suite(suites, f"{rollout.name}, step {index + 1}: {step.weight} %", rollout)
+        suite = _add_suite(suites, f"{rollout.name}, step {index + 1}: {step.weight}%", rollout)
         for name in rollout.policy.gate(index):
             finding = findings.get((index, name))
             _add_case(suite, name, *_result(finding, rollout, index, as_expected))
     end = _add_suite(suites, f"{rollout.name}, the end", rollout)
     kind = _kind_of_end(rollout, expected, as_expected)
-    summary = f"{rollout.phase} at {rollout.weight} %: {with_fix(rollout, rollout.sentence)}"
+    summary = f"{rollout.phase} at {rollout.weight}%: {with_fix(rollout, rollout.sentence)}"
     _add_case(end, expected or Phase.SUCCEEDED, kind, summary)
     for suite in suites:
         _set_counts(suite)

@@ -39,7 +39,7 @@ def rollout_markdown(rollout: Rollout, entries: Sequence[Entry], now: datetime) 
         f"revision {rollout.revision}, updated {clock_text(rollout.updated)}{texts.age}",
     ]
     return markdown_page(
-        f"{rollout.id}: {rollout.phase} at {rollout.weight} %", facts, rollout, entries
+        f"{rollout.id}: {rollout.phase} at {rollout.weight}%", facts, rollout, entries
     )
 
 

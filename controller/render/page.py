@@ -14,7 +14,7 @@ from controller.immutable import Immutable
 from controller.safe_text import printable, width_of
 
 # Where a line may end: at spaces that are not inside a number (`8 214`), a value with its unit
-# (`10 %`, `≤ 500 ms`), a length (`1d 2h 15m`) or a time (`2026-11-24 14:05 UTC`), and not before an
+# (`10%`, `≤ 500 ms`), a length (`1d 2h 15m`) or a time (`2026-11-24 14:05 UTC`), and not before an
 # option, nor between `rolloutctl` and its verb.
 _BREAK: Final = re.compile(
     r"(?<![0-9≤≥±×<>])(?<!rolloutctl) +(?![0-9]{1,2}[hm]\b|--[a-z])"

@@ -98,7 +98,7 @@ class ConditionData(Immutable):
 
 
 class StablePathData(Immutable):
-    """The requests of the stable path since 100 % was applied, read once a day after success."""
+    """The requests of the stable path since 100% was applied, read once a day after success."""
 
     metrics: list[str]
     """The metrics that count them."""

@@ -204,7 +204,7 @@ def _step_row(rollout: Rollout, index: int, now: datetime) -> tuple[TextSpan, ..
     step, is_current = rollout.policy.steps[index], index == rollout.step
     tone = Tone.PLAIN if is_current else Tone.QUIET
     bake = _bake(rollout, now) if is_current else TextSpan("")
-    weight, length = TextSpan(f"{step.weight} %", tone), TextSpan(format_duration(step.bake), tone)
+    weight, length = TextSpan(f"{step.weight}%", tone), TextSpan(format_duration(step.bake), tone)
     return _step_mark(rollout, index), weight, length, bake
 
 
@@ -223,9 +223,9 @@ def _bake(rollout: Rollout, now: datetime) -> TextSpan:
     tone = PHASE_TONES[rollout.phase]
     match rollout.phase:
         case Phase.ROLLING_BACK:
-            return TextSpan("rolling back to 0 %", tone)
+            return TextSpan("rolling back to 0%", tone)
         case Phase.ROLLED_BACK:
-            return TextSpan("rolled back to 0 % from here", tone)
+            return TextSpan("rolled back to 0% from here", tone)
         case Phase.PAUSED:
             return TextSpan("paused", tone)
         case Phase.SUCCEEDED:

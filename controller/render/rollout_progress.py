@@ -109,7 +109,7 @@ def earlier_steps(rollout: Rollout, recent: RecentHistory) -> Iterator[Block]:
         if name in policy.criteria
     ]
     yield EMPTY_LINE
-    titles = ["earlier steps", *(f"{policy.steps[step].weight} %" for step in steps)]
+    titles = ["earlier steps", *(f"{policy.steps[step].weight}%" for step in steps)]
     yield PageTable(rows, titles, indent=2)
 
 

@@ -91,24 +91,24 @@ def _due_text(rollout: Rollout, now: datetime | None) -> str:
 def weight_text(rollout: Rollout) -> str:
     """Return the live weight, and the expected one when it differs.
 
-    A rollback is at 0 % once that was read back as applied; until then, what was read is shown.
+    A rollback is at 0% once that was read back as applied; until then, what was read is shown.
     """
-    expected, live = f"{rollout.weight} %", rollout.seen_weight
+    expected, live = f"{rollout.weight}%", rollout.seen_weight
     if rollout.phase is Phase.ROLLING_BACK and live == 0:
-        return "0 % written, not applied yet"
+        return "0% written, not applied yet"
     if live == rollout.weight or (live is None and rollout.phase is not Phase.ROLLING_BACK):
         return expected
-    actual = "unknown weight" if live is None else f"{live} % live"
+    actual = "unknown weight" if live is None else f"{live}% live"
     if not rollout.final and (rollout.phase is Phase.ROLLING_BACK or rollout.pending):
         return f"{actual}, going to {expected}"
     return f"{actual}, expected {expected}"
 
 
 def _ladder_text(rollout: Rollout) -> str:
-    """Return the steps, the current one in brackets: `10 % 1h > [50 % 1h] > 100 % 24h`."""
+    """Return the steps, the current one in brackets: `10% 1h > [50% 1h] > 100% 24h`."""
     parts = []
     for index, step in enumerate(rollout.policy.steps):
-        text = f"{step.weight} % {format_duration(step.bake)}"
+        text = f"{step.weight}% {format_duration(step.bake)}"
         is_current = index == rollout.step and rollout.phase in (Phase.PROGRESSING, Phase.PAUSED)
         parts.append(f"[{text}]" if is_current else text)
     return " > ".join(parts)

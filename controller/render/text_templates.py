@@ -35,6 +35,5 @@ def _environment(folder: Path) -> Environment:
 def _comment(text: str, indent: int = 0) -> str:
     """Return `text` as comment lines, whatever lines the template has; none for an empty text."""
     joined = printable(re.sub(r"\s*\n\s*", " ", text.strip()))
-    joined = joined.replace(" %", "\0%")  # a number and its unit stay on one line
     lines = wrap(joined, _WIDTH - indent, break_long_words=False)
-    return "".join(f"{' ' * indent}# {line}\n" for line in lines).replace("\0", " ")
+    return "".join(f"{' ' * indent}# {line}\n" for line in lines)

@@ -61,7 +61,7 @@ def test_a_target_is_read_and_never_written(journal: DryRunLog) -> None:
     assert target.read() == open_handler(world).read()
     assert list(target.obstacles()) == list(open_handler(world).obstacles())
     assert variables(world) == {**OTHERS, **pair("10", "false")}
-    assert journal.lines == ["set handler to 50 %", "lower handler to 0 %"]
+    assert journal.lines == ["set handler to 50%", "lower handler to 0%"]
 
 
 def test_a_target_that_is_not_the_right_one_is_refused_as_it_would_be(journal: DryRunLog) -> None:
@@ -81,14 +81,14 @@ def test_what_was_saved_is_loaded_in_this_process_and_stored_nowhere(
     dry: DryRunStore, stored: Store, journal: DryRunLog
 ) -> None:
     before = stored.load("checkout#1")
-    after, entry = with_entry(dry.load("checkout#1"), sentence="The gate at 10 % passed.")
+    after, entry = with_entry(dry.load("checkout#1"), sentence="The gate at 10% passed.")
     saved = dry.save(after, [entry])
     assert saved.version == before.version + 1
     assert dry.load("checkout#1") == saved
     assert [one.seq for one in dry.history("checkout#1")] == [1, 2]
     assert stored.load("checkout#1") == before
     assert [one.seq for one in stored.history("checkout#1")] == [1]
-    assert journal.lines == ["record transition of checkout#1: The gate at 10 % passed."]
+    assert journal.lines == ["record transition of checkout#1: The gate at 10% passed."]
 
 
 def test_a_rollout_that_was_created_is_found_in_this_process_and_stored_nowhere(
@@ -105,7 +105,7 @@ def test_a_rollout_that_was_created_is_found_in_this_process_and_stored_nowhere(
     with pytest.raises(UnknownRolloutError):
         stored.load("basket#1")
     assert stored.owner("other lock") is None
-    assert journal.lines == ["create basket#1: Started at 10 %."]
+    assert journal.lines == ["create basket#1: Started at 10%."]
 
 
 def test_a_rollout_that_another_run_leased_is_read_and_left_to_it(

@@ -104,7 +104,7 @@ def _arn(function: str) -> str:
 def tenants(
     desk_in: MakeDesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Tenants]:
-    """A table with an open rollout of the foreign policy at 10 %."""
+    """A table with an open rollout of the foreign policy at 10%."""
     desk = desk_in()
     desk.world.add_function("second", {"PERCENTAGE": "0", "ENABLED": "false"})
     monkeypatch.setenv("ROLLOUTCTL_STORE", URL)
@@ -130,7 +130,7 @@ def test_who_checks_a_store_needs_what_iam_prints_and_reads_every_record(tenants
 def test_a_whole_rollout_needs_no_permission_that_iam_does_not_print_for_the_job(
     tenants: Tenants,
 ) -> None:
-    """Every verb: 0 to 100 %, success, rollback, the next attempt, another policy's takeover."""
+    """Every verb: 0 to 100%, success, rollback, the next attempt, another policy's takeover."""
     foreign = tenants.foreign()
     policy, well = tenants.file("shop"), tenants.well
 
@@ -285,7 +285,7 @@ def test_a_role_of_one_policy_cannot_reach_a_rollout_of_another(
 def test_a_role_that_read_a_rollout_elsewhere_cannot_overwrite_it(
     tenants: Tenants, job: Job
 ) -> None:
-    """The original attack: an objective of 99.9 % became 1 %, and the lock was deleted."""
+    """The original attack: an objective of 99.9% became 1%, and the lock was deleted."""
     before = tenants.foreign()
     reading = DynamoDbStore(tenants.guard.client, TABLE)
     rollout = reading.load("shop-2#1")

@@ -95,7 +95,7 @@ def rereads_token(patch: pytest.MonkeyPatch) -> None:
 
 @breaks(
     OneRaisePerAdvance,
-    "two ticks write one raise, and 5 % is set outside between them",
+    "two ticks write one raise, and 5% is set outside between them",
     lambda: sample_plan(
         interleaving(5, READ, ActorAction.TICK, number=1, waits=130),
         interleaving(5, READ, ActorAction.SET_WEIGHT, number=1, weight=5),

@@ -79,7 +79,7 @@ def accepts_any_revision_id(patch: pytest.MonkeyPatch) -> None:
 
 @breaks(
     OneRaisePerAdvance,
-    "two ticks write one raise, and 5 % is set outside between them",
+    "two ticks write one raise, and 5% is set outside between them",
     lambda: alias_plan(
         interleaving(5, ALIAS_READ, ActorAction.TICK, number=1, waits=130),
         interleaving(5, ALIAS_READ, ActorAction.SET_WEIGHT, number=1, weight=5),
@@ -99,11 +99,11 @@ def retries_raise(patch: pytest.MonkeyPatch) -> None:
 
 @breaks(
     FailureRollsBack,
-    "the canary fails at 10 %",
+    "the canary fails at 10%",
     lambda: alias_plan(events=[{**CANARY_ERRORS, "at": {"after": "30s"}}]),
 )
 def leaves_weights(patch: pytest.MonkeyPatch) -> None:
-    """0 % leaves the weight of the canary in the routing of an alias."""
+    """0% leaves the weight of the canary in the routing of an alias."""
     routing = Versions.routing
 
     def keep_weights(self: Versions, weight: int, current: Routing) -> Routing:
@@ -114,14 +114,14 @@ def leaves_weights(patch: pytest.MonkeyPatch) -> None:
 
 @breaks(
     OtherSettingsUnchanged,
-    "a third version gets 90 % of the requests while 10 % bakes, and an operator rolls back",
+    "a third version gets 90% of the requests while 10% bakes, and an operator rolls back",
     lambda: alias_plan(
         interleaving(2, MEASURE, ActorAction.CONTRADICT, when=Timing.AFTER),
         interleaving(4, MEASURE, ActorAction.ROLLBACK, when=Timing.AFTER),
     ),
 )
 def takes_back_other_version(patch: pytest.MonkeyPatch) -> None:
-    """0 % takes an alias back from a version that was deployed meanwhile."""
+    """0% takes an alias back from a version that was deployed meanwhile."""
     routing = Versions.routing
 
     def write_stable(self: Versions, weight: int, current: Routing) -> Routing:
@@ -132,14 +132,14 @@ def takes_back_other_version(patch: pytest.MonkeyPatch) -> None:
 
 @breaks(
     OtherSettingsUnchanged,
-    "a third version gets 20 % of the requests at 100 %, and an operator rolls back",
+    "a third version gets 20% of the requests at 100%, and an operator rolls back",
     lambda: alias_plan(
         interleaving(5, MEASURE, ActorAction.CONTRADICT, when=Timing.AFTER),
         interleaving(7, MEASURE, ActorAction.ROLLBACK, when=Timing.AFTER),
     ),
 )
 def drops_third_version(patch: pytest.MonkeyPatch) -> None:
-    """0 % over the version of the canary drops the weight of a third version."""
+    """0% over the version of the canary drops the weight of a third version."""
     routing = Versions.routing
 
     def drop_weights(self: Versions, weight: int, current: Routing) -> Routing:
@@ -168,7 +168,7 @@ def compares_no_token(patch: pytest.MonkeyPatch) -> None:
 
 @breaks(
     NoStaleRaise,
-    "5 % is set outside just before the write of the first raise",
+    "5% is set outside just before the write of the first raise",
     lambda: rule_plan(interleaving(0, RULE_WRITE, ActorAction.SET_WEIGHT, weight=5)),
 )
 def reads_once(patch: pytest.MonkeyPatch) -> None:
@@ -222,7 +222,7 @@ def writes_forward_alone(patch: pytest.MonkeyPatch) -> None:
 
 @breaks(FailureRollsBack, "the canary fails", lambda: rule_plan(events=[CANARY_ERRORS]))
 def leaves_one_percent(patch: pytest.MonkeyPatch) -> None:
-    """0 % leaves the canary a weight of 1 in a rule."""
+    """0% leaves the canary a weight of 1 in a rule."""
     with_weight = alb_weights.with_weight
 
     def keep_one(forward: Any, target: AlbWeights, weight: int) -> dict[str, Any]:

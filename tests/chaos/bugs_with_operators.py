@@ -38,7 +38,7 @@ from tests.support.stage import short_policy
 
 @breaks(
     NoOperatorOverride,
-    "5 % is set outside while 10 % bakes",
+    "5% is set outside while 10% bakes",
     lambda: sample_plan(
         interleaving(2, MEASURE, ActorAction.SET_WEIGHT, weight=5, when=Timing.AFTER)
     ),
@@ -62,7 +62,7 @@ def reverts_drift(patch: pytest.MonkeyPatch) -> None:
 
 @breaks(
     RecordedRaise,
-    "5 % is set outside while 10 % bakes, and an operator restores",
+    "5% is set outside while 10% bakes, and an operator restores",
     lambda: sample_plan(
         interleaving(2, MEASURE, ActorAction.SET_WEIGHT, weight=5, when=Timing.AFTER),
         interleaving(4, MEASURE, ActorAction.RESUME_RESTORE, when=Timing.AFTER, waits=130),
@@ -93,7 +93,7 @@ def pause_ends_itself(patch: pytest.MonkeyPatch) -> None:
 
 @breaks(
     ZeroGuardScope,
-    "the canary fails, and 70 % is set outside afterwards",
+    "the canary fails, and 70% is set outside afterwards",
     lambda: sample_plan(
         interleaving(8, "store:visits", ActorAction.SET_WEIGHT, weight=70),
         events=[CANARY_ERRORS],
@@ -160,7 +160,7 @@ def forgets_rollback(patch: pytest.MonkeyPatch) -> None:
 
 @breaks(
     ZeroGuardScope,
-    "a late raise arrives after the rollback, and 70 % is set outside before it is lowered",
+    "a late raise arrives after the rollback, and 70% is set outside before it is lowered",
     lambda: sample_plan(
         Crash(InjectionPoint(0, WRITE), Timing.DURING, late=285),
         *(CallFault(InjectionPoint(tick, WRITE), "429") for tick in (2, 3)),
@@ -184,7 +184,7 @@ def guard_lowers_late_weight(patch: pytest.MonkeyPatch) -> None:
     lambda: sample_plan(interleaving(0, WRITE, ActorAction.ROLLBACK)),
 )
 def leaves_token(patch: pytest.MonkeyPatch) -> None:
-    """A rollback that finds 0 % leaves the RevisionId of a pending first raise valid."""
+    """A rollback that finds 0% leaves the RevisionId of a pending first raise valid."""
     lower_move = rollback.lower_move
     patch.setattr(
         rollback, "lower_move", lambda rollout: replace(lower_move(rollout), outdated_token="")

@@ -115,7 +115,7 @@ class Interleaving(Immutable):
     faults: tuple["Fault", ...] = ()
 
     def __str__(self) -> str:
-        weight = f" to {self.weight} %" if self.action is ActorAction.SET_WEIGHT else ""
+        weight = f" to {self.weight}%" if self.action is ActorAction.SET_WEIGHT else ""
         waits = f"{self.waits} s, then " if self.waits else ""
         inner = f" ({'; '.join(map(str, self.faults))})" if self.faults else ""
         return f"{self.when} {self.point}: {waits}{self.action}{weight}{inner}"

@@ -110,7 +110,7 @@ def fix_plan(*faults: Fault) -> FaultPlan:
 
 
 def freeze_before_write(fails: str = "600s") -> FaultPlan:
-    """Return a plan in which a raise from 10 % is saved, and a freeze begins before its write.
+    """Return a plan in which a raise from 10% is saved, and a freeze begins before its write.
 
     The freeze lasts from 9:06 to 9:40. fails: how long after 9:00 the canary begins to fail.
     """

@@ -27,7 +27,7 @@ SILENT_FINDINGS = (finding(Verdict.INCONCLUSIVE, 0),)
 
 
 def after_bake(*acts: TraceScript) -> TraceScript:
-    """Return a script in which 10 % bake, and then `acts` follow."""
+    """Return a script in which 10% bake, and then `acts` follow."""
 
     def script(writer: TraceWriter) -> None:
         writer.bakes()
@@ -40,7 +40,7 @@ def after_bake(*acts: TraceScript) -> TraceScript:
 
 def paused_rollout(writer: TraceWriter) -> None:
     writer.bakes()
-    writer.pauses("tick 1", Reason.DRIFTED, "5 % by another hand")
+    writer.pauses("tick 1", Reason.DRIFTED, "5% by another hand")
 
 
 def finished_rollback(writer: TraceWriter) -> None:
@@ -78,7 +78,7 @@ def raises_twice(writer: TraceWriter) -> None:
 
 
 def raises_over_rollback(writer: TraceWriter, *, again_by: str = "", ends: bool = False) -> None:
-    """A first raise is written over the 0 % of a rollback, which its process had not seen.
+    """A first raise is written over the 0% of a rollback, which its process had not seen.
 
     The API has no condition on its writes. again_by: a process whose raise came before the
     rollback. ends: the process ends then.
@@ -116,7 +116,7 @@ def restores_up(writer: TraceWriter) -> None:
 
 
 def late_raise(writer: TraceWriter, reason: Reason, *, sound: bool = True) -> None:
-    """A first raise lands after its rollout was rolled back, and 0 % was never written."""
+    """A first raise lands after its rollout was rolled back, and 0% was never written."""
     writer.starts()
     writer.begins("tick 1")
     writer.answers("tick 1", sound=sound)
@@ -128,7 +128,7 @@ def late_raise(writer: TraceWriter, reason: Reason, *, sound: bool = True) -> No
 def raise_over_external_weight(
     writer: TraceWriter, weight: int, verb: str = "", *, unseen: Sequence[str] = ()
 ) -> None:
-    """The weight is set outside while 10 % bakes; the rollout advances regardless."""
+    """The weight is set outside while 10% bakes; the rollout advances regardless."""
     writer.bakes()
     writer.writes("person anna", weight)
     writer.begins("tick 1", verb)

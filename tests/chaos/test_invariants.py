@@ -57,7 +57,7 @@ from tests.support.three_steps import AT_100
 # The invariant, the events, whether it holds, and the script of the events.
 CLAIMS: list[tuple[str, str, bool, TraceScript]] = [
     ("known-weight", "a step", True, after_bake(lambda one: one.writes("tick 1", 50))),
-    ("known-weight", "0 %", True, after_bake(lambda one: one.writes("tick 1", 0))),
+    ("known-weight", "0%", True, after_bake(lambda one: one.writes("tick 1", 0))),
     ("known-weight", "a weight of nobody", False, after_bake(lambda one: one.writes("tick 1", 33))),
     ("known-weight", "a weight by hand", True, after_bake(lambda one: one.writes("person", 33))),
     ("known-weight", "a weight that a hand had set before", True,
@@ -123,7 +123,7 @@ CLAIMS: list[tuple[str, str, bool, TraceScript]] = [
      lambda one: rollback_command(one, Verb.ROLLBACK)),
     ("failure-goes-back", "a bare rollback without effect", False,
      lambda one: rollback_command(one, BARE_ROLLBACK)),
-    ("failure-goes-back", "another process raises over the 0 %, which it could not see", True,
+    ("failure-goes-back", "another process raises over the 0%, which it could not see", True,
      raises_over_rollback),
     ("failure-goes-back", "a process leaves the raise that it wrote over a rollback", False,
      lambda one: raises_over_rollback(one, ends=True)),
@@ -149,7 +149,7 @@ CLAIMS: list[tuple[str, str, bool, TraceScript]] = [
     ("traffic-is-judged", "the gate of the live step while a raise is pending", True,
      after_bake(lambda one: one.advances("tick 1"), lambda one: one.pauses("tick 2"),
           lambda one: one.judges("tick 3", Verdict.PASS))),
-    ("traffic-is-judged", "nobody looks at 0 %", True,
+    ("traffic-is-judged", "nobody looks at 0%", True,
      after_bake(lambda one: half_hour_of_ticks(one, weight=0))),
     ("traffic-is-judged", "nobody looks after the end", True,
      after_bake(lambda one: one.goes_back("tick 1"), half_hour_of_ticks)),
@@ -317,5 +317,5 @@ def test_a_violation_says_who_and_when() -> None:
     writer = TraceWriter()
     writer.bakes()
     writer.writes("tick 1", 33)
-    text = "known-weight: 12:00:07 tick 1 wrote 33 %, which is no step and was set by nobody"
+    text = "known-weight: 12:00:07 tick 1 wrote 33%, which is no step and was set by nobody"
     assert str(writer.invariants.violations[0]) == text

@@ -309,7 +309,7 @@ def test_an_unexpected_error_is_a_violation(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_line_says_what_is_in_force_and_what_the_function_shows() -> None:
     trace = simulate()
-    raised: TraceLine = next(line for line in trace.lines if line.what == "writes 0 % > 10 %")
+    raised: TraceLine = next(line for line in trace.lines if line.what == "writes 0% > 10%")
     assert (raised.by, raised.weight, raised.shown) == ("start 0", 0, 10)
-    assert "0 > 10 %" in format_trace(trace)
+    assert "0 > 10%" in format_trace(trace)
     assert "22 invariants held after" in format_trace(trace)

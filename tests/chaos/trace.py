@@ -145,4 +145,4 @@ def _event_text(one: ObservedEvent) -> str:
 
 
 def _percent(weight: int | None) -> str:
-    return "a contradiction" if weight is None else f"{weight} %"
+    return "a contradiction" if weight is None else f"{weight}%"

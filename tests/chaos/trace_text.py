@@ -67,7 +67,7 @@ def _table(trace: Trace) -> Iterator[str]:
 def _weight(line: TraceLine) -> str:
     """Return the served weight, and the one that the target shows when they differ."""
     shown = "" if line.shown == line.weight else f" > {line.shown}"
-    return f"{line.weight}{shown} %"
+    return f"{line.weight}{shown}%"
 
 
 def _what(line: TraceLine) -> str:

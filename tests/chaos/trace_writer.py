@@ -152,7 +152,7 @@ class TraceWriter:
         self.saves(by, "started", self.raising(0, 10, 0), version=0)
 
     def bakes(self) -> None:
-        """Start, write 10 % and serve it."""
+        """Start, write 10% and serve it."""
         self.starts()
         self.writes("start", 10)
         self.serves(10)
@@ -180,7 +180,7 @@ class TraceWriter:
     def goes_back(
         self, by: str, phase: Phase = Phase.ROLLED_BACK, reason: Reason = Reason.GATE_FAILED
     ) -> None:
-        """Save that the rollout rolls back to 0 %, or has."""
+        """Save that the rollout rolls back to 0%, or has."""
         self.enters(by, str(phase), phase, reason, "it fails")
 
     def enters(self, by: str, kind: str, phase: Phase, reason: Reason, text: str = "cause") -> None:

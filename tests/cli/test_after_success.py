@@ -30,7 +30,7 @@ def shipped(name: str) -> Any:
 
 
 def succeeded(desk_in: MakeDesk, name: str) -> CliHarness:
-    """Return a desk whose rollout of a shipped policy, without its day at 100 %, has succeeded."""
+    """Return a desk whose rollout of a shipped policy, without its day at 100%, has succeeded."""
     policy = shipped(name)
     policy["steps"][-1]["bake"] = "2h"
     desk = desk_in(policy)

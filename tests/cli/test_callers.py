@@ -95,7 +95,7 @@ def test_a_rollback_is_written_before_sts_is_asked_for_the_caller(
 def test_a_rollback_of_a_table_is_written_first_too(
     started: CliHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A table has no target file next to it: 0 % is written by the names in the store."""
+    """A table has no target file next to it: 0% is written by the names in the store."""
     monkeypatch.setattr("controller.cli.rollback._target_without_store", lambda _call, _given: None)
     test_a_rollback_is_written_before_sts_is_asked_for_the_caller(started, "orders")
 

@@ -36,9 +36,9 @@ def test_a_plan_of_a_fix_says_what_is_still_judged(red: CliHarness) -> None:
     planned = red.run("plan", red.policy, "--live", "--fix", "--exit-code")
     assert planned.status == Exit.DONE
     assert "`rolloutctl start --revision" not in planned.out
-    assert "start --fix --reason TEXT` sets 10 %" in planned.out
+    assert "start --fix --reason TEXT` sets 10%" in planned.out
     assert NAMED in planned.out
-    assert "100 % is still judged by works" in planned.out
+    assert "100% is still judged by works" in planned.out
     data = red.run("plan", red.policy, "--live", "--fix", "--json").data
     assert data["live"]["fix"] == {"red": ["quiet"], "gates": [["works"], ["works"]]}
     offline = red.run("plan", red.policy, "--fix")

@@ -90,8 +90,8 @@ def test_wait_until_ends_with_0_in_the_phases_that_are_named(
 def test_wait_prints_a_line_whenever_it_reads_differently(started: CliHarness) -> None:
     lines = started.run("status", "orders", "--wait").out.splitlines()
     assert len(lines) == len(set(lines)) > 4
-    assert lines[0].startswith("orders#1  progressing  10 %  10 % is applied")
-    assert lines[-1].startswith("orders#1  succeeded  100 %  the gate at 100 % passed")
+    assert lines[0].startswith("orders#1  progressing  10%  10% is applied")
+    assert lines[-1].startswith("orders#1  succeeded  100%  the gate at 100% passed")
 
 
 def test_wait_touches_no_account(desk: CliHarness) -> None:
@@ -193,7 +193,7 @@ def test_watch_goes_on_through_a_pause_and_prints_lines_where_there_is_no_termin
     ended = desk.run("status", "orders", "--watch", "--timeout", "50m")
     assert ended.status == Exit.UNDECIDED
     assert desk.world.clock.now() - begin == 50 * MINUTE
-    assert "orders#1  paused  10 %" in ended.out
+    assert "orders#1  paused  10%" in ended.out
 
 
 def test_watch_shows_what_a_rollback_has_left_behind(started_in: Callable[..., CliHarness]) -> None:
@@ -209,8 +209,8 @@ def test_watch_without_a_name_shows_every_rollout_until_time_is_up(started: CliH
     assert ended.status == Exit.DONE
     assert started.world.clock.now() - begin == 20 * MINUTE
     lines = ended.out.splitlines()
-    assert lines[0].startswith("orders#1  progressing  10 %")
-    assert lines[-1].startswith("orders#1  succeeded  100 %")
+    assert lines[0].startswith("orders#1  progressing  10%")
+    assert lines[-1].startswith("orders#1  succeeded  100%")
     assert len(lines) == len(set(lines))
 
 
@@ -265,7 +265,7 @@ def test_ctrl_c_ends_following_with_130(started: CliHarness) -> None:
     started.world.clock.at(started.world.clock.now() + MINUTE / 2, interrupt)
     ended = started.run("history", "orders", "--follow")
     assert ended.status == 130
-    assert ended.out.startswith("2026-01-05 09:00    0 → 10 %  started")
+    assert ended.out.startswith("2026-01-05 09:00    0 → 10%  started")
 
 
 # --- exit statuses of a state -------------------------------------------------------------------
@@ -274,7 +274,7 @@ def test_ctrl_c_ends_following_with_130(started: CliHarness) -> None:
 def one(phase: Phase, *, unconfirmed: bool = False, **facts: Any) -> Rollout:
     """Return a rollout in `phase`, whose rollback may be unconfirmed; `facts` are of its state."""
     rollout = in_phase(phase, **facts)
-    condition = Condition(NOON, "it is NOT at 0 %", critical=True) if unconfirmed else None
+    condition = Condition(NOON, "it is NOT at 0%", critical=True) if unconfirmed else None
     return rollout.with_condition(ConditionKind.UNCONFIRMED, condition)
 
 

@@ -136,7 +136,7 @@ def test_offline_needs_no_account_and_names_the_file_after_the_function(
     desk: CliHarness, folder: Path
 ) -> None:
     ended = desk.run(*OFFLINE, *REST, "--requests-per-minute", "3", "--json")
-    assert ended.data["ladder"] == "10 % for 24h, 50 % for 24h, 100 % for 24h"
+    assert ended.data["ladder"] == "10% for 24h, 50% for 24h, 100% for 24h"
     assert load(folder / "my-fn.yaml").metrics["requests"].dimensions == {"ApiName": "Shop"}
     assert not desk.world.calls
 
@@ -196,7 +196,7 @@ def test_the_version_that_a_start_would_take_is_shown(
 ) -> None:
     account.found = FoundTarget(ALIAS, 0, ALIAS.with_versions("3", "2"))
     out = desk.run("init", "--function", FUNCTION, "--alias", "live").out
-    assert "version 3, 0 % now" in out
+    assert "version 3, 0% now" in out
 
 
 def test_an_alias_of_ones_own_replaces_every_mention_of_the_shipped_one(
@@ -343,7 +343,7 @@ def test_an_editor_finds_the_schema_beside_the_policy(
 
 
 @cases("weight, answer", {
-    "0 %": (0, "`rolloutctl start` sets 10 %"),
+    "0%": (0, "`rolloutctl start` sets 10%"),
     "a weight that is no step": (30, "`rolloutctl start` would be refused"),
 })  # fmt: skip
 def test_it_ends_with_whether_a_start_would_be_accepted(
@@ -359,5 +359,5 @@ def test_it_ends_with_whether_a_start_would_be_accepted(
     assert ended.status == Exit.DONE, ended.err
     refusals = ended.data["refusals"]
     assert answer in shown
-    assert [refusal for refusal in refusals if "the canary has 30 % already" in refusal] == refusals
+    assert [refusal for refusal in refusals if "the canary has 30% already" in refusal] == refusals
     assert bool(refusals) is bool(weight)

@@ -15,7 +15,7 @@ from tests.tools.simulation.worlds import MINUTE, POLICY
 
 @pytest.fixture
 def measured(desk_in: MakeDesk) -> CliHarness:
-    """A desk whose canary has had 40 % of traffic for twenty minutes, without a rollout."""
+    """A desk whose canary has had 40% of traffic for twenty minutes, without a rollout."""
     desk = desk_in(POLICY)
     desk.run("store", "init")
     assert desk.run("set-weight", desk.policy, "40").status == Exit.DONE

@@ -196,7 +196,7 @@ def test_what_the_newest_rollout_did_and_froze_is_drawn(terminal: Terminal) -> N
     assert ended.err == ""
     assert "AlarmFrozen" in terminal.resources
     drawn = terminal.resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
-    assert '"vertical": [{"value": "2026-11-24T12:00:00Z", "label": "10 %"}]' in drawn
+    assert '"vertical": [{"value": "2026-11-24T12:00:00Z", "label": "10%"}]' in drawn
 
 
 def test_a_store_that_cannot_be_read_does_not_keep_alarms_from_being_deployed(

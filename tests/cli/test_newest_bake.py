@@ -55,7 +55,7 @@ def rehearsed(desk: CliHarness, burst: tuple[str, str, str]) -> tuple[int, list[
 def test_a_bake_of_three_minutes_is_not_passed_by_a_canary_that_fails_eight_percent(
     desk_in: MakeDesk,
 ) -> None:
-    """At most 1 % is allowed; the gate has seen 7.9 %, and the next step judges it again."""
+    """At most 1% is allowed; the gate has seen 7.9%, and the next step judges it again."""
     steps = [
         {"weight": 10, "bake": "3m"},
         {"weight": 50, "bake": "3m"},

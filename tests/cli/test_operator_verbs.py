@@ -19,7 +19,7 @@ UNAPPROVED: dict[str, Any] = {
 
 
 def started(desk: CliHarness, policy: str | None = None) -> CliHarness:
-    """Put 10 % of traffic on the canary, by a rollout."""
+    """Put 10% of traffic on the canary, by a rollout."""
     assert desk.run("start", policy or desk.policy).status == Exit.DONE
     return desk
 
@@ -48,7 +48,7 @@ def test_a_step_that_needs_an_approval_waits_for_it(desk: CliHarness) -> None:
     desk.ticks(10)
     waiting = desk.state("careful")
     assert (desk.weight, waiting["reason"]) == (10, "awaiting_approval")
-    assert waiting["waiting_for"] == "100 % needs an approval: rolloutctl approve careful#1"
+    assert waiting["waiting_for"] == "100% needs an approval: rolloutctl approve careful#1"
     ended = desk.run("approve", policy, "--json")
     assert (ended.status, ended.data["schema"], desk.weight) == (Exit.DONE, "approve/1", 10)
     desk.ticks(1)
@@ -96,9 +96,7 @@ def test_a_plan_of_an_adoption_says_what_is_taken_over(desk: CliHarness) -> None
     desk.world.set_variables(FUNCTION, {"PERCENTAGE": "100", "ENABLED": "true"})
     desk.world.clock.advance(MINUTE)
     planned = desk.run("plan", desk.policy, "--live", "--adopt")
-    assert (
-        "  start     `rolloutctl start --adopt` takes over the 100 % that are live" in planned.out
-    )
+    assert "  start     `rolloutctl start --adopt` takes over the 100% that are live" in planned.out
 
 
 # --- attest -------------------------------------------------------------------------------------
@@ -202,8 +200,8 @@ def test_a_resume_without_a_word_on_the_moved_weight_says_what_there_is(desk: Cl
     ended = desk.run("resume", "orders")
     assert ended.status == Exit.USAGE
     assert (
-        "the target shows PERCENTAGE=60, ENABLED=false, expected 10 %; to lower it to 10 % and go "
-        "on: rolloutctl resume orders#1 --restore; to go on at 60 %: rolloutctl resume orders#1 "
+        "the target shows PERCENTAGE=60, ENABLED=false, expected 10%; to lower it to 10% and go "
+        "on: rolloutctl resume orders#1 --restore; to go on at 60%: rolloutctl resume orders#1 "
         "--keep; to roll back: rolloutctl rollback orders#1"
     ) in ended.err
 
@@ -223,7 +221,7 @@ def test_no_verb_of_people_makes_a_store(desk: CliHarness, verb: str) -> None:
     ("verb", "would"),
     [
         ("pause", "record paused of orders#1: paused by an operator: the board said so"),
-        ("promote", "set handler to 100 %"),
+        ("promote", "set handler to 100%"),
     ],
 )
 def test_a_dry_run_shows_what_would_be_done_and_does_nothing(
@@ -247,7 +245,7 @@ def test_a_dry_retry_and_a_dry_adoption_touch_nothing(desk: CliHarness) -> None:
     desk.world.clock.advance(MINUTE)
     adopting = desk.run("start", desk.policy, "--adopt", "--revision", "two", "--dry-run")
     assert (
-        "would: create orders#2: started with revision two; taking over the existing weight of 10 %"
+        "would: create orders#2: started with revision two; taking over the existing weight of 10%"
         in adopting.out
     )
     assert desk.state()["id"] == "orders#1"

@@ -14,7 +14,7 @@ MINUTES = 20  # the short policy takes ten
 
 @pytest.fixture
 def succeeded(desk: CliHarness) -> CliHarness:
-    """A rollout of `orders` that reached 100 % and stayed there."""
+    """A rollout of `orders` that reached 100% and stayed there."""
     assert desk.run("start", desk.policy).status == Exit.DONE
     for _ in range(MINUTES):
         desk.world.clock.advance(_MINUTE)
@@ -35,7 +35,7 @@ def test_a_rollout_that_has_not_succeeded_gets_a_warning(desk: CliHarness) -> No
     desk.run("start", desk.policy)
     ended = desk.run("permanent", "orders", "--json")
     assert ended.err == (
-        "rolloutctl: warning: orders#1 is progressing at 10 %: run this after its success\n"
+        "rolloutctl: warning: orders#1 is progressing at 10%: run this after its success\n"
     )
     assert (ended.status, ended.data["phase"]) == (Exit.DONE, "progressing")
     assert sorted(ended.data["changes"]) == ["cdk", "cloudformation", "terraform"]

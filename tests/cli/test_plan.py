@@ -12,7 +12,7 @@ def test_a_plan_is_there_as_json(desk: CliHarness) -> None:
     data = desk.run("plan", desk.policy, "--json").data
     assert (data["schema"], data["name"]) == ("plan/1", "orders")
     assert [step["weight"] for step in data["steps"]] == [10, 100]
-    assert data["next"].startswith("`rolloutctl start` would set 10 %")
+    assert data["next"].startswith("`rolloutctl start` would set 10%")
 
 
 def test_a_plan_of_a_running_rollout_says_what_is_next_for_it(desk: CliHarness) -> None:
@@ -20,7 +20,7 @@ def test_a_plan_of_a_running_rollout_says_what_is_next_for_it(desk: CliHarness) 
     before = desk.world.calls.copy()
     data = desk.run("plan", desk.policy, "--json").data
     following = desk.state()["next"]
-    assert data["next"] == f"orders#1 is progressing at 10 %: {following}"
+    assert data["next"] == f"orders#1 is progressing at 10%: {following}"
     assert desk.world.calls == before
 
 
@@ -40,7 +40,7 @@ def test_a_live_plan_says_why_a_start_would_be_refused(desk: CliHarness) -> None
     assert ended.status == Exit.DONE
     _, answer, reason, *_ = ended.out.splitlines()
     assert answer == "  start     `rolloutctl start` would be refused"
-    assert reason.strip().startswith("the canary has 40 % already")
+    assert reason.strip().startswith("the canary has 40% already")
 
 
 def test_a_live_plan_of_a_running_rollout_says_what_the_next_tick_does(desk: CliHarness) -> None:
@@ -49,7 +49,7 @@ def test_a_live_plan_of_a_running_rollout_says_what_the_next_tick_does(desk: Cli
     ended = desk.run("plan", desk.policy, "--live")
     _, answer, *_ = ended.out.splitlines()
     assert answer.startswith("  next      a visit now would ")
-    assert "set handler to 100 %" in answer
+    assert "set handler to 100%" in answer
     assert desk.weight == 10
 
 
@@ -76,7 +76,7 @@ def test_a_gate_that_cannot_decide_is_something_to_change_and_no_failure(desk: C
     ended = desk.run("plan", desk.policy, "--requests-per-minute", "6")
     assert ended.status == Exit.DONE
     changes = [line for line in ended.out.splitlines() if line.startswith("  advice: ")]
-    first = "10 %: criterion works cannot pass in this step: it has 1 of 50 samples"
+    first = "10%: criterion works cannot pass in this step: it has 1 of 50 samples"
     assert changes[0].startswith(f"  advice: {first}")
     assert len(changes) > 1
 

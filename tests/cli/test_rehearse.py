@@ -74,7 +74,7 @@ def test_the_request_rate_may_be_ones_own(desk: CliHarness, policy: str, per_min
     options = "--scenario", "error-burst", "--requests-per-minute", str(per_minute), "--json"
     data = desk.run("rehearse", policy, *options).data
     (samples,) = [one["samples"] for one in data["criteria"] if one["kind"] == "success_rate"]
-    minutes = 20  # of the step at 50 %, until the errors begin
+    minutes = 20  # of the step at 50%, until the errors begin
     assert samples == pytest.approx(per_minute / 2 * minutes, rel=0.7)
 
 
@@ -93,7 +93,7 @@ def test_a_rehearsal_is_read_at_a_glance(desk: CliHarness, policy: str) -> None:
     rows = [line.split() for line in rollback if line.startswith("Mon ")]
     kinds = [next(word for word in row if word in KINDS) for row in rows]
     assert kinds == ["started", "advanced", "rolling_back", "leak_checked"]
-    assert rollback[-1].startswith("rolled_back at 0 % after 57m (applied: 10 % > 50 %); ")
+    assert rollback[-1].startswith("rolled_back at 0% after 57m (applied: 10% > 50%); ")
     paused = desk.run("rehearse", policy, "--scenario", "silent").out.splitlines()
     assert [line for line in paused if "on hold" in line] == [paused[2]]
 
@@ -143,7 +143,7 @@ def test_a_second_start_is_printed_with_its_refusal(desk: CliHarness, policy: st
     index = lines.index(
         "A second start was refused: ladder-beside was not started; nothing was changed:"
     )
-    assert "the canary has 10 % already by ladder#1" in lines[index + 1]
+    assert "the canary has 10% already by ladder#1" in lines[index + 1]
     data = desk.run("rehearse", policy, "--scenario", "second-owner", "--json").data
     (refusal,) = data["refused"]
     assert "ladder#1" in refusal

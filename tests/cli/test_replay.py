@@ -56,8 +56,8 @@ def test_what_differs_is_named_with_what_was_recorded_and_what_follows(walked: C
     third = clock_text(START + 5 * MINUTE)
     assert ended.out.splitlines() == [
         f"entry 3, {third}, advanced: sentence was recorded as "
-        '"somebody said so", but the observation leads to "the gate at 10 % passed; going '
-        'to 100 %"',
+        '"somebody said so", but the observation leads to "the gate at 10% passed; going '
+        'to 100%"',
         "orders#1: 5 decisions and 0 hours of evidence re-evaluated, 1 of them differs; "
         "audit log hash chain of 5 entries valid",
     ]

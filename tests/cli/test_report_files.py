@@ -14,7 +14,7 @@ WRONG = "version: 1\nname: Wrong\ntarget: {}\nmetrics: {}\ncriteria: {}\nsteps: 
 
 @pytest.fixture
 def baking(desk: CliHarness) -> CliHarness:
-    """A desk whose rollout is at 10 %, and was ticked once."""
+    """A desk whose rollout is at 10%, and was ticked once."""
     desk.run("start", desk.policy)
     desk.world.clock.advance(3 * MINUTE)
     desk.run("tick")
@@ -60,7 +60,7 @@ def test_a_rehearsal_is_a_page_and_a_file_of_test_cases(desk: CliHarness, tmp_pa
     ended = desk.run("rehearse", desk.policy, "--markdown", "--junit", str(file))
     assert ended.status == Exit.DONE
     lines = ended.out.splitlines()
-    assert lines[0].startswith("### orders: succeeded at 100 % after ")
+    assert lines[0].startswith("### orders: succeeded at 100% after ")
     (row,) = [line for line in lines if line.startswith("| pass | works | ≥ 99% | ")]
     assert row.endswith(" | no regression detected | gate |")
     assert lines[-1] == "```"
@@ -84,8 +84,8 @@ def test_a_rollout_is_a_page_and_a_file_of_test_cases(baking: CliHarness, tmp_pa
     ended = baking.run("status", "orders", "--markdown", "--junit", str(file))
     assert ended.status == Exit.DONE
     lines = ended.out.splitlines()
-    assert lines[0] == "### orders\\#<!-- -->1: progressing at 10 %"
-    assert lines[-3].startswith("2026-01-05 09:00    0 → 10 %  started ")
+    assert lines[0] == "### orders\\#<!-- -->1: progressing at 10%"
+    assert lines[-3].startswith("2026-01-05 09:00    0 → 10%  started ")
     assert '<testsuites name="orders" tests="3" failures="0" errors="0" skipped="3">' in (
         file.read_text(encoding="utf-8")
     )
@@ -96,10 +96,10 @@ def test_wait_prints_one_page_at_the_end(baking: CliHarness, tmp_path: Path) -> 
     file = tmp_path / "gates.xml"
     ended = baking.run("status", "orders", "--wait", "--markdown")
     assert ended.status == Exit.UNDECIDED
-    assert ended.out.splitlines()[0] == "### orders\\#<!-- -->1: paused at 10 %"
+    assert ended.out.splitlines()[0] == "### orders\\#<!-- -->1: paused at 10%"
     ended = baking.run("status", "orders", "--wait", "--junit", str(file))
     assert ended.out.startswith("orders#1  paused ")
-    assert '<error message="paused at 10 %: paused by an operator: lunch' in file.read_text(
+    assert '<error message="paused at 10%: paused by an operator: lunch' in file.read_text(
         encoding="utf-8"
     )
 

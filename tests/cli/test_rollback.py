@@ -23,13 +23,13 @@ WITHOUT_A_STORE = (
 
 
 def at_10(desk: CliHarness) -> CliHarness:
-    """Put 10 % of traffic on the canary, by a rollout."""
+    """Put 10% of traffic on the canary, by a rollout."""
     desk.run("start", desk.policy)
     assert desk.weight == 10
     return desk
 
 
-FORGED = "why\n2026-01-05 09:00         0 %  succeeded  \x1b[2Jall is well \u202e"
+FORGED = "why\n2026-01-05 09:00         0%  succeeded  \x1b[2Jall is well \u202e"
 
 
 def test_a_reason_forges_no_line_of_the_history(desk: CliHarness) -> None:
@@ -37,10 +37,10 @@ def test_a_reason_forges_no_line_of_the_history(desk: CliHarness) -> None:
     printed = desk.run("rollback", "orders", "--reason", FORGED)
     history = desk.run("history", "orders").out
     assert history.splitlines()[-2].startswith(
-        "2026-01-05 09:00    10 → 0 %  rolling_back  why 2026-01"
+        "2026-01-05 09:00    10 → 0%  rolling_back  why 2026-01"
     )
     assert not {"\x1b", "\u202e"} & {*history, *printed.out, *printed.err}
-    assert not any(line.startswith("2026-01-05 09:00         0 %  succeeded") for line in
+    assert not any(line.startswith("2026-01-05 09:00         0%  succeeded") for line in
                    history.splitlines())  # fmt: skip
 
 
@@ -111,7 +111,7 @@ def test_a_policy_file_rolls_back_whatever_is_wrong_with_the_store(
     assert "not recorded: " in ended.err
     becomes = [words for words in ("found_at_zero", "no tick decides") if words in ended.err]
     assert becomes == ([record_becomes] if record_becomes else [])
-    assert "0 % is applied" in ended.out
+    assert "0% is applied" in ended.out
 
 
 def test_a_policy_with_a_mistake_says_in_a_line_what_works_without_a_store(
@@ -140,8 +140,8 @@ def test_a_name_cannot_be_rolled_back_without_the_store_that_knows_it(desk: CliH
 
 @pytest.mark.parametrize("reference", ["orders", "{policy}"], ids=["a name", "a policy file"])
 @cases("takes, status, words", {
-    "in force": ("2s", Exit.DONE, "0 % is applied"),
-    "not in force in time": ("1h", Exit.UNCONFIRMED, "0 % is NOT yet applied"),
+    "in force": ("2s", Exit.DONE, "0% is applied"),
+    "not in force in time": ("1h", Exit.UNCONFIRMED, "0% is NOT yet applied"),
 })  # fmt: skip
 def test_a_rollback_that_cannot_be_recorded_ends_as_it_was_read_back(
     desk_in: MakeDesk, reference: str, takes: str, status: Exit, words: str
@@ -155,7 +155,7 @@ def test_a_rollback_that_cannot_be_recorded_ends_as_it_was_read_back(
     assert (ended.data["saved"], ended.data["phase"] == "rolled_back") == (False, not status)
     notices = [event for event in ended.events if event["event"] == "notice_sent"]
     assert [notice["notice"] for notice in notices] == [
-        "orders#1 is rolling back to 0 %: requested by an operator"
+        "orders#1 is rolling back to 0%: requested by an operator"
     ]
 
 
@@ -354,8 +354,8 @@ def test_an_environment_that_cannot_be_read_is_not_wiped(desk_in: MakeDesk) -> N
 
 
 @cases("variables, dry, words", {
-    "was written": ({"PERCENTAGE": "0", "ENABLED": "false"}, [], "0 % was written and recorded"),
-    "had nothing to write": ({}, [], "0 % was recorded again"),
+    "was written": ({"PERCENTAGE": "0", "ENABLED": "false"}, [], "0% was written and recorded"),
+    "had nothing to write": ({}, [], "0% was recorded again"),
     "was a dry run": ({"PERCENTAGE": "0"}, ["--dry-run"], "was rolled back already\n"),
 })  # fmt: skip
 def test_a_second_rollback_says_that_0_percent_was_written_only_if_it(

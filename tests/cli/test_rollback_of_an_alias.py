@@ -48,7 +48,7 @@ def test_a_policy_file_takes_out_the_version_of_its_rollout(desk: CliHarness) ->
     alias = taken_over(desk)
     ended = desk.run("rollback", desk.policy)
     assert (ended.status, alias.version, alias.weights) == (Exit.DONE, "1", FOREIGN)
-    assert "handler:live had 0 % already (live: version 1, version 3 at 20 %)" in ended.err
+    assert "handler:live had 0% already (live: version 1, version 3 at 20%)" in ended.err
     assert not warned(ended)
 
 

@@ -31,7 +31,7 @@ def test_run_says_that_nothing_confirms_a_rollback_that_it_ticks_no_more(
 ) -> None:
     desk = desk_in(events=[*SICK, *DENIED])
     said = desk.run("run", desk.policy, "--timeout", "1h").err
-    assert "until another tick runs, nothing checks that 0 % is applied" in said
+    assert "until another tick runs, nothing checks that 0% is applied" in said
 
 
 def test_run_ends_with_1_when_nothing_can_be_saved(desk: CliHarness) -> None:
@@ -66,7 +66,7 @@ def test_a_dry_run_shows_the_first_move_and_ends_there(desk: CliHarness) -> None
     begin = desk.world.clock.now()
     ended = desk.run("run", desk.policy, "--dry-run")
     assert (ended.status, desk.weight) == (Exit.DONE, 0)
-    assert "would: set handler to 10 %" in ended.out
+    assert "would: set handler to 10%" in ended.out
     assert desk.world.clock.now() == begin
     desk.run("start", desk.policy)
     desk.world.clock.advance(5 * MINUTE)

@@ -66,7 +66,7 @@ DURATION = {**POLICY["metrics"]["direct"], "counts": "stable"}
     ),
     "metrics of both paths": (
         {}, {"metrics": {name: {"path": "both", "measure": name} for name in METRICS}},
-        "while the canary had 0 %: other requests are counted too", "",
+        "while the canary had 0%: other requests are counted too", "",
     ),
     "an alarm that does not exist": (
         with_criterion({"kind": "alarm", "alarm": "missing-alarm"}), {},

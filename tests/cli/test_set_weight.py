@@ -25,7 +25,7 @@ def made(desk: CliHarness) -> CliHarness:
 
 
 def started(desk: CliHarness) -> CliHarness:
-    """Return the desk with a rollout whose 10 % are in force."""
+    """Return the desk with a rollout whose 10% are in force."""
     assert desk.run("start", desk.policy).status == Exit.DONE
     desk.world.clock.advance(MINUTE)
     desk.run("tick", "--early")
@@ -49,7 +49,7 @@ def test_a_weight_that_is_live_already_is_not_written_again(desk: CliHarness) ->
         "set-weight/1", False, True,
     )  # fmt: skip
     output = desk.run("set-weight", desk.policy, "40").out
-    assert output.startswith("handler: 40 % is applied already, nothing was written: PERCENTAGE=40")
+    assert output.startswith("handler: 40% is applied already, nothing was written: PERCENTAGE=40")
     dry = desk.run("set-weight", desk.policy, "40", "--dry-run").out
     assert dry.startswith(output)
     assert dry.endswith("\nwould: nothing\n")
@@ -63,7 +63,7 @@ def test_zero_is_refused_with_the_rollback_command_that_sets_it(desk: CliHarness
     assert (ended.status, ended.data["schema"], desk.weight) == (Exit.USAGE, "error/1", 10)
     assert desk.world.calls[WRITE] == writes
     message, _, command = ended.err.rstrip("\n").partition("; run: ")
-    assert message == "rolloutctl: set-weight does not set 0 %; nothing was written"
+    assert message == "rolloutctl: set-weight does not set 0%; nothing was written"
     assert shlex.split(command) == ["rolloutctl", "rollback", desk.policy, *options]
     assert desk.run(*shlex.split(command)[1:]).status == Exit.DONE
     assert (desk.weight, desk.state()["sentence"]) == (0, "paged at 3")
@@ -96,7 +96,7 @@ def test_without_any_store_it_works_and_says_what_it_cannot_know(
     monkeypatch.setattr("controller.process.settings.in_container", lambda _: False)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     dry = desk.run("set-weight", desk.policy, "40", "--dry-run")
-    assert (dry.status, dry.out, desk.weight) == (Exit.DONE, "would: set handler to 40 %\n", 0)
+    assert (dry.status, dry.out, desk.weight) == (Exit.DONE, "would: set handler to 40%\n", 0)
     ended = desk.run("set-weight", desk.policy, "40")
     assert (ended.status, desk.weight) == (Exit.DONE, 40)
     assert "without a store it is unknown whether a rollout is active" in ended.err
@@ -128,7 +128,7 @@ def test_a_raise_gives_way_to_drift(desk: CliHarness) -> None:
     desk.world.interceptors.append(external_write(desk, 20))
     ended = desk.run("set-weight", desk.policy, "40")
     assert (ended.status, desk.weight, desk.world.calls[WRITE]) == (Exit.INTERNAL, 20, 1)
-    assert "handler was not set to 40 %" in ended.err
+    assert "handler was not set to 40%" in ended.err
 
 
 def test_a_lower_weight_insists_while_more_is_live(desk: CliHarness) -> None:
@@ -182,8 +182,8 @@ def test_a_call_that_fails_leaves_the_weight_and_names_its_action(
 
 
 @cases("force, message", {
-    "alone": ([], "40 % was written; whether it is applied is unknown: "),
-    "by force": (["--force"], "orders#1 is paused, 40 % was written; whether"),
+    "alone": ([], "40% was written; whether it is applied is unknown: "),
+    "by force": (["--force"], "orders#1 is paused, 40% was written; whether"),
 })  # fmt: skip
 def test_a_write_that_cannot_be_read_back_is_reported_as_written(
     desk: CliHarness, force: list[str], message: str
@@ -211,8 +211,8 @@ def test_an_active_rollout_is_left_alone_and_named(desk: CliHarness) -> None:
     ended = desk.run("set-weight", desk.policy, "40")
     assert (ended.status, desk.weight, desk.world.calls[WRITE]) == (Exit.USAGE, 10, writes)
     assert ended.err.splitlines()[-1] == (
-        f"rolloutctl: 40 % was not set: orders#1 owns {desk.world.function(FUNCTION).arn}, is "
-        "progressing and expects 10 %; to pause it: rolloutctl pause orders#1; to roll back: "
+        f"rolloutctl: 40% was not set: orders#1 owns {desk.world.function(FUNCTION).arn}, is "
+        "progressing and expects 10%; to pause it: rolloutctl pause orders#1; to roll back: "
         "rolloutctl rollback orders#1; to pause it and set the weight: --force (recorded in the "
         "history)"
     )
@@ -256,9 +256,9 @@ def test_a_dry_run_with_force_pauses_nothing(desk: CliHarness) -> None:
     ended = desk.run("set-weight", desk.policy, "40", "--force", "--dry-run")
     assert (ended.status, desk.weight, desk.state()["phase"]) == (Exit.DONE, 10, "progressing")
     assert ended.out.splitlines() == [
-        "would: record paused of orders#1: set from 10 % to 40 % by an operator",
-        "would: notify (info): orders#1 is paused: set from 10 % to 40 % by an operator",
-        "would: set handler to 40 %",
+        "would: record paused of orders#1: set from 10% to 40% by an operator",
+        "would: notify (info): orders#1 is paused: set from 10% to 40% by an operator",
+        "would: set handler to 40%",
     ]
 
 
@@ -277,7 +277,7 @@ def test_a_write_over_a_rollout_that_is_refused_leaves_it_paused_and_says_so(
     desk.world.interceptors.append(FailingCall(WRITE))
     ended = desk.run("set-weight", desk.policy, "40", "--force")
     assert (ended.status, desk.weight, desk.state()["phase"]) == (Exit.INTERNAL, 10, "paused")
-    assert "handler: 40 % is NOT set; the target shows PERCENTAGE=10, ENABLED=false\n" in ended.out
+    assert "handler: 40% is NOT set; the target shows PERCENTAGE=10, ENABLED=false\n" in ended.out
     desk.world.interceptors.pop()
     desk.world.clock.advance(MINUTE)
     assert desk.run("tick", "--early").status == Exit.DONE
@@ -346,7 +346,7 @@ def test_what_a_rollback_guards_is_not_set_before_the_guard_is_over(desk: CliHar
     desk.world.clock.advance(MINUTE)
     ended = desk.run("set-weight", desk.policy, "10", "--force")
     assert (ended.status, desk.weight) == (Exit.USAGE, 0)
-    assert "orders#1 was rolled back from it and keeps 0 % until 2026-01-05 09:16" in ended.err
+    assert "orders#1 was rolled back from it and keeps 0% until 2026-01-05 09:16" in ended.err
     desk.world.clock.advance(20 * MINUTE)
     again = desk.run("set-weight", desk.policy, "10", "--reason", "it was the network")
     assert (again.status, desk.weight) == (Exit.DONE, 10)

@@ -57,7 +57,7 @@ def kinds(desk: CliHarness) -> list[str]:
 
 @pytest.fixture
 def rising(desk: CliHarness) -> CliHarness:
-    """A rollout that the next tick takes from 10 % to 100 %."""
+    """A rollout that the next tick takes from 10% to 100%."""
     desk.run("start", desk.policy)
     desk.ticks(3)
     desk.world.clock.advance(2 * MINUTE)
@@ -66,7 +66,7 @@ def rising(desk: CliHarness) -> CliHarness:
 
 @pytest.fixture
 def falling(desk_in: MakeDesk) -> CliHarness:
-    """A rollout that the next tick takes from 10 % to 0 %."""
+    """A rollout that the next tick takes from 10% to 0%."""
     desk = desk_in(events=SICK)
     desk.run("start", desk.policy)
     desk.world.clock.advance(4 * MINUTE)
@@ -130,7 +130,7 @@ def test_lowering_that_does_not_succeed_in_time_is_left_to_the_next_tick(
     ended = falling.run("tick")
 
     (failed,) = [event for event in ended.events if event["event"] == "lower_failed"]
-    assert "was not set to 0 % before this run had to end; the target shows" in failed["problem"]
+    assert "was not set to 0% before this run had to end; the target shows" in failed["problem"]
     assert falling.world.clock.now() - begin < 20 * SECOND
     assert (ended.status, written(falling), kinds(falling)[-1]) == (5, 10, "rolling_back")
     falling.world.interceptors.remove(refused)
@@ -193,7 +193,7 @@ def test_a_rollback_by_hand_is_finished_and_not_waited_for(rising: CliHarness) -
 
     ended = rising.run("rollback", "orders", "--json")
 
-    assert ended.status == Exit.UNCONFIRMED  # worse than 130: 0 % is not read back yet
+    assert ended.status == Exit.UNCONFIRMED  # worse than 130: 0% is not read back yet
     assert (ended.data["phase"], written(rising)) == ("rolling_back", 0)
     assert rising.world.clock.now() == begin
     rising.ticks(1)

@@ -138,7 +138,7 @@ def with_all_digests(tampering: StoreTampering, change: Change) -> None:
 
 @pytest.fixture
 def desk(desk_in: MakeDesk, message_kinds: list[str]) -> CliHarness:
-    """A desk whose rollout is at 10 %; half of the canary's requests fail."""
+    """A desk whose rollout is at 10%; half of the canary's requests fail."""
     desk = desk_in(NOTIFIED, events=SICK)
     assert desk.run("start", desk.policy).status == Exit.DONE
     assert desk.weight == 10
@@ -262,7 +262,7 @@ def test_a_policy_that_is_none_any_more_names_no_target(
 def test_names_that_were_changed_are_not_written_to(
     desk: CliHarness, tampering: StoreTampering, change: Change
 ) -> None:
-    """Otherwise 0 % would be written to the variable that the change names, or to one of two."""
+    """Otherwise 0% would be written to the variable that the change names, or to one of two."""
     desk.world.add_function("payments", {"PERCENTAGE": "10"})
     tampering.policy(lambda policy: change(policy["target"]))
     tampering.forget()
@@ -465,7 +465,7 @@ def test_no_tick_raises_by_a_policy_whose_digest_was_changed_with_it(
 
 
 def _going_back(tampering: StoreTampering) -> Data:
-    """Return the stored state of a rollback from 10 %."""
+    """Return the stored state of a rollback from 10%."""
     state: Data = json.loads(tampering._one("SELECT state FROM rollouts"))["state"]
     cause = {name: state[name] for name in ("since", "reason", "sentence")}
     weights = {"step": 0, "intended": 10, "from_weight": 10}

@@ -17,7 +17,7 @@ from tests.tools.simulation.worlds import HOUR, MINUTE
 
 @pytest.fixture
 def walked(desk: CliHarness) -> CliHarness:
-    """A desk whose rollout has just reached 100 %."""
+    """A desk whose rollout has just reached 100%."""
     desk.run("start", desk.policy)
     desk.ticks(5)
     assert desk.weight == 100
@@ -27,11 +27,11 @@ def walked(desk: CliHarness) -> CliHarness:
 def test_status_without_a_name_shows_every_active_rollout(walked: CliHarness) -> None:
     data = walked.run("status", "--json").data
     assert [one["id"] for one in data["rollouts"]] == ["orders#1"]
-    assert walked.run("status").out.startswith("orders#1  progressing  100 %")
+    assert walked.run("status").out.startswith("orders#1  progressing  100%")
 
 
 def two_rollouts(desk: CliHarness) -> None:
-    """Start a second rollout, which is at 10 % while the first is further."""
+    """Start a second rollout, which is at 10% while the first is further."""
     desk.start_payments()
 
 
@@ -41,9 +41,9 @@ def test_status_all_shows_what_is_over_too(walked: CliHarness) -> None:
     walked.world.clock.advance(HOUR)
     first_line, last_line = walked.run("status", "--all").out.splitlines()
     assert first_line.startswith(
-        "!  orders#1    progressing  100 %  no tick for 1h 00m: is the schedule running? "
+        "!  orders#1    progressing  100%  no tick for 1h 00m: is the schedule running? "
     )
-    assert last_line.startswith("   payments#1  rolled_back    0 %  ")
+    assert last_line.startswith("   payments#1  rolled_back    0%  ")
     data = walked.run("status", "--all", "--json").data
     assert [one["id"] for one in data["rollouts"]] == ["orders#1", "payments#1"]
 

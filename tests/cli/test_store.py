@@ -92,7 +92,7 @@ def test_init_says_in_json_what_it_did(tmp_path: Path, capsys: Captured) -> None
 
 @pytest.fixture
 def started(desk: CliHarness, tmp_path: Path) -> tuple[str, str]:
-    """The store of a desk with a rollout at 10 %, and one that is empty."""
+    """The store of a desk with a rollout at 10%, and one that is empty."""
     desk.run("start", desk.policy)
     empty = f"sqlite:///{tmp_path / 'empty.db'}"
     desk.run("store", "init", "--store", empty)
@@ -149,7 +149,7 @@ def test_a_rollout_that_is_not_finished_is_not_copied_and_the_copy_ends_with_2(
     ended = desk.run("store", "copy", old, new, *dry)
     assert ended.status == Exit.USAGE
     assert (
-        "nothing was copied:\n  orders#1: it is progressing at 10 %; let it end or roll it back "
+        "nothing was copied:\n  orders#1: it is progressing at 10%; let it end or roll it back "
         "first, then copy\n" in ended.err
     )
     assert desk.run("status", "--all", "--store", new).out == "no rollout\n"
@@ -163,7 +163,7 @@ def test_a_rollout_is_copied_once_its_guard_of_0_is_over(
     desk.run("rollback", "orders")
     ended = desk.run("store", "copy", old, new)
     assert ended.status == Exit.USAGE
-    assert "  orders#1: it keeps 0 % until 2026-01-05 09:15" in ended.err
+    assert "  orders#1: it keeps 0% until 2026-01-05 09:15" in ended.err
     desk.world.clock.advance(15 * MINUTE)
     assert desk.run("store", "copy", old, new).status == Exit.DONE
 

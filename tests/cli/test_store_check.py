@@ -66,7 +66,7 @@ class Checked:
 
 @pytest.fixture(params=["file", "table"])
 def at(request: pytest.FixtureRequest, desk: CliHarness) -> Iterator[Checked]:
-    """A store in which `orders` stands at 10 %."""
+    """A store in which `orders` stands at 10%."""
     table = request.getfixturevalue("table") if request.param == "table" else None
     assert desk.run("start", desk.policy).status == Exit.DONE
     desk.ticks(1)
@@ -78,7 +78,7 @@ def at(request: pytest.FixtureRequest, desk: CliHarness) -> Iterator[Checked]:
 
 
 def ended(at: Checked) -> None:
-    """Roll back, and let the watch of 0 % end."""
+    """Roll back, and let the watch of 0% end."""
     at.desk.run("rollback", "orders")
     at.desk.ticks(2)
     at.desk.world.clock.advance(HOUR)

@@ -164,7 +164,7 @@ DAMAGES = [pytest.param(damage, id=damage.__name__.replace("_", " ")) for damage
 
 @pytest.fixture
 def at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, desk: CliHarness) -> Iterator[DamagedStore]:
-    """A store in a directory of its own, in which `orders` stands at 10 %."""
+    """A store in a directory of its own, in which `orders` stands at 10%."""
     yield from open_damaged_store(tmp_path, monkeypatch, desk)
 
 

@@ -18,7 +18,7 @@ from tests.tools.simulation.worlds import FUNCTION
 
 @pytest.fixture(params=["file", "table"])
 def store(request: pytest.FixtureRequest, desk: CliHarness) -> Iterator[Store]:
-    """A store of the format before, in which `orders` bakes at 10 %."""
+    """A store of the format before, in which `orders` bakes at 10%."""
     if request.param == "table":
         opened: Store = DynamoDbStore(request.getfixturevalue("table"), "rollouts")
         assert desk.run("start", desk.policy).status == Exit.DONE

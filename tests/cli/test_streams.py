@@ -77,7 +77,7 @@ def test_a_reader_may_stop_after_the_first_of_many_lines() -> None:
 })  # fmt: skip
 def test_a_result_that_is_not_written_ends_with_1(status: Exit, ends: Exit) -> None:
     results = BestEffortStream(Full())
-    results.write("0 % is applied")
+    results.write("0% is applied")
     assert final_status(results, status) == ends
 
 

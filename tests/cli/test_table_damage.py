@@ -84,7 +84,7 @@ CASES = each_with_two_verbs(TABLE)
 
 @pytest.fixture
 def at(desk: CliHarness, table: Any) -> DamagedTable:
-    """A table in which `orders` stands at 10 %."""
+    """A table in which `orders` stands at 10%."""
     assert desk.run("start", desk.policy).status == Exit.DONE
     desk.world.clock.advance(MINUTE)
     return DamagedTable(table)

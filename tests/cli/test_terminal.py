@@ -33,7 +33,7 @@ Watch = Callable[..., str]
 def watch(tmp_path: Path) -> Watch:
     """Return a function that watches a rollout on a terminal for a second: its output."""
     now = datetime.now(UTC)
-    baking = a_state(since=now, position=Live(0, 10, now), sentence="baking at 10 %")
+    baking = a_state(since=now, position=Live(0, 10, now), sentence="baking at 10%")
     rollout = a_rollout(state=baking, created=now, updated=now, seen_weight=10)
     rollout, entry = with_entry(rollout)
     store = tmp_path / "rollouts.db"
@@ -85,7 +85,7 @@ def test_on_a_terminal_a_view_is_drawn_over_itself_and_stays_when_it_is_over(wat
     assert COLOUR.search(sent)
     assert (sent.count(HIDDEN), sent.count(SHOWN)) == (1, 1)
     last = sent[sent.rindex(CURSOR_UP) :]
-    assert "baking at 10 %" in last
+    assert "baking at 10%" in last
 
 
 def test_a_message_during_a_live_view_has_a_line_of_its_own(watch: Watch) -> None:
@@ -124,7 +124,7 @@ def test_lines_are_printed_where_no_view_can_be_drawn(
 ) -> None:
     sent = " ".join(PROGRESS.sub("", watch(*python, TERM=term, NO_COLOR="1")).split())
     line, _, end = sent.partition(" rolloutctl: ")
-    assert line.startswith("checkout#1 progressing 10 % baking at 10 %; next: 100 % if ")
+    assert line.startswith("checkout#1 progressing 10% baking at 10%; next: 100% if ")
     assert end.endswith("to wait on: rolloutctl status checkout#1 --watch")
 
 
@@ -139,7 +139,7 @@ def test_a_rehearsal_says_how_far_it_is_and_a_colour_stands_beside_a_word() -> N
     """It leaves nothing of its progress, and without colours it says the same."""
     coloured, plain = rehearsal(TERM="xterm-256color"), rehearsal(TERM="dumb")
     shown, _, page = coloured.rpartition("\r\x1b[2K")
-    assert "  10 %  " in shown
+    assert "  10%  " in shown
     assert page.startswith(("execution-api, ", "\x1b[1mexecution-api, "))
     assert COLOUR.search(page)
     assert "\x1b" not in plain

@@ -38,7 +38,7 @@ BESIDE: dict[str, Any] = {
 
 @pytest.fixture
 def baking(desk_in: MakeDesk) -> CliHarness:
-    """A desk whose rollout has baked at 10 % for half an hour, with the flag's log events."""
+    """A desk whose rollout has baked at 10% for half an hour, with the flag's log events."""
     desk = desk_in(BESIDE)
     assert desk.run("start", desk.policy).status == Exit.DONE
     logs(desk, canary_every=10)
@@ -89,16 +89,16 @@ def test_a_line_for_each_thing_that_was_looked_at(baking: CliHarness) -> None:
     minutes = time_range_text(*((START + one * MINUTE).timestamp() for one in (1, 28)))
     assert (ended.status, ended.err) == (Exit.DONE, "")
     assert ended.out.splitlines() == [
-        "ok    rollout          orders#1 is progressing and expects 10 %",
-        "ok    weight           10 % is live (PERCENTAGE=10, ENABLED=false), as orders#1 expects",
-        "ok    boolean          ENABLED=false, as it should be below 100 % (true only at 100 %)",
+        "ok    rollout          orders#1 is progressing and expects 10%",
+        "ok    weight           10% is live (PERCENTAGE=10, ENABLED=false), as orders#1 expects",
+        "ok    boolean          ENABLED=false, as it should be below 100% (true only at 100%)",
         "ok    update           the last update of the target is applied",
         "ok    reach            nothing between callers and the target delays a change",
-        f"ok    share (metrics)  1 654 of 16 247 requests (10.18%) took the canary from {minutes}; "
-        "1 500 to 1 752 expected at 10 % (99.9 % confidence)",
+        f"ok    share (metrics)  1,654 of 16,247 requests (10.18%) took the canary from {minutes}; "
+        "1,500 to 1,752 expected at 10% (99.9% confidence)",
         f"ok    share (events)   10 of 100 requests (10%) took the canary from {minutes}; "
-        "2 to 21 expected at 10 % (99.9 % confidence)",
-        "ok    application      the application read 10 % at 100 requests",
+        "2 to 21 expected at 10% (99.9% confidence)",
+        "ok    application      the application read 10% at 100 requests",
         "8 ok, 0 warn, 0 fail",
     ]
 
@@ -120,7 +120,7 @@ def test_without_a_rollout_nothing_says_which_weight_there_should_be(desk_in: Ma
     desk.world.clock.advance(60 * MINUTE)
     lines = checks(verify(desk))
     assert lines["rollout"].startswith("ok: no rollout of this target")
-    assert lines["weight"].startswith("ok: 40 % is live")
+    assert lines["weight"].startswith("ok: 40% is live")
     assert lines["share (metrics)"].startswith("ok: ")
 
 
@@ -145,7 +145,7 @@ def test_another_weight_than_the_rollouts_fails(baking: CliHarness) -> None:
     ended = verify(baking)
     assert ended.status == Exit.CHECK_FAILED
     assert checks(ended)["weight"].startswith(
-        "fail: 60 % is live (PERCENTAGE=60, ENABLED=false), but orders#1 expects 10 %; check who"
+        "fail: 60% is live (PERCENTAGE=60, ENABLED=false), but orders#1 expects 10%; check who"
     )
 
 
@@ -154,9 +154,9 @@ def test_what_was_set_over_a_rollout_is_shown_and_does_not_fail(baking: CliHarne
     later(baking, 8)
     lines = checks(verify(baking))
     assert lines["weight"] == (
-        "warn: 40 % is live (PERCENTAGE=40, ENABLED=false), but orders#1 is paused because "
-        "of it (set from 10 % to 40 % by an operator: a demo); to lower it to 10 % "
-        "and go on: rolloutctl resume orders#1 --restore; to go on at 40 %: rolloutctl resume "
+        "warn: 40% is live (PERCENTAGE=40, ENABLED=false), but orders#1 is paused because "
+        "of it (set from 10% to 40% by an operator: a demo); to lower it to 10% "
+        "and go on: rolloutctl resume orders#1 --restore; to go on at 40%: rolloutctl resume "
         "orders#1 --keep; to roll back: rolloutctl rollback orders#1"
     )
     assert lines["share (metrics)"].startswith("ok: ")
@@ -196,8 +196,8 @@ def test_an_application_that_reads_another_weight_fails(baking: CliHarness) -> N
     ended = verify(baking)
     assert ended.status == Exit.CHECK_FAILED
     assert checks(ended)["application"].startswith(
-        "fail: the application read 50 % at 100 requests of 200, last at "
-        f"{clock_text(START + 26 * MINUTE)}; 10 %"
+        "fail: the application read 50% at 100 requests of 200, last at "
+        f"{clock_text(START + 26 * MINUTE)}; 10%"
     )
 
 
@@ -218,7 +218,7 @@ def test_after_a_rollback_the_leak_check_and_the_silence_of_the_canary_are_verif
     later(baking, 10, 4, 11)
     ended = verify(baking)
     lines = checks(ended)
-    assert lines["weight"].startswith("ok: 0 % is live")
+    assert lines["weight"].startswith("ok: 0% is live")
     assert lines["leak check"].startswith(
         "ok: passed, no request reaches the canary: metric requests counted no request"
     )
@@ -234,7 +234,7 @@ def test_a_weight_that_came_back_after_a_rollback_fails_while_it_is_watched(
     baking.world.clock.advance(MINUTE)
     baking.world.set_variables(FUNCTION, {"PERCENTAGE": "30"})
     baking.world.clock.advance(MINUTE)
-    assert "fail: 30 % is live" in checks(verify(baking))["weight"]
+    assert "fail: 30% is live" in checks(verify(baking))["weight"]
     baking.world.clock.advance(60 * MINUTE)
     assert "is no longer watched" in checks(verify(baking))["weight"]
 
@@ -321,7 +321,7 @@ def test_a_store_that_is_not_there_or_broken_costs_the_comparison(
 def test_a_target_of_another_policys_rollout_is_reported(baking: CliHarness) -> None:
     other_policy = baking.another_policy("payments")
     lines = checks(verify(baking, given=other_policy))
-    assert lines["rollout"].startswith("warn: orders#1 is progressing and expects 10 %; it owns")
+    assert lines["rollout"].startswith("warn: orders#1 is progressing and expects 10%; it owns")
 
 
 def test_another_version_of_the_policy_is_reported(baking: CliHarness) -> None:

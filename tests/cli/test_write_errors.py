@@ -101,7 +101,7 @@ def test_a_rollback_that_cannot_be_written_says_why_from_the_first_tick_on(
     assert (status["weight"], status["seen_weight"]) == (0, 10)
     first = status["sentence"]
     page = desk.run("status", "orders").out
-    assert "10 % live, going to 0 %" in page.splitlines()[0]
+    assert "10% live, going to 0%" in page.splitlines()[0]
     assert layer.code in page
     assert any(layer.code in str(entry) for entry in desk.entries())
     notices = [event["notice"] for event in ended.events if event["event"] == "notice_sent"]
@@ -138,7 +138,7 @@ def test_a_raise_that_cannot_be_written_says_why_and_records_it_once(
     desk.run("tick", "--early")
     kinds = [entry["kind"] for entry in desk.entries()]
     assert kinds.count("write_failed") == 1
-    assert "10 % live, going to 100 %" in desk.run("status", "orders").out.splitlines()[0]
+    assert "10% live, going to 100%" in desk.run("status", "orders").out.splitlines()[0]
 
     mend(desk, layer)
     desk.ticks(3)

@@ -67,7 +67,7 @@ from tests.support.three_steps import (
     under,
 )
 
-# Variables that contradict each other: surely not 100 %, and perhaps.
+# Variables that contradict each other: surely not 100%, and perhaps.
 CONTRADICTORY, PERHAPS_FULL = (
     a_reading(None, variables="NEW_PATH_PERCENTAGE=x"),
     a_reading(None, may_be_full=True),
@@ -93,7 +93,7 @@ ROLLOUT_IN = {
 NOT_ALLOWED = [
     (verb, phase) for verb in Verb for phase in Phase if phase not in ALLOWED_PHASES[verb]
 ]
-PAGE = Condition(NOON, "checkout#1 is at 70 %", announced=NOON, critical=True)
+PAGE = Condition(NOON, "checkout#1 is at 70%", announced=NOON, critical=True)
 PAGED = under(ON_HOLD, notify=[{"kind": "eventbridge"}]).with_condition(ConditionKind.PAUSED, PAGE)
 
 
@@ -335,7 +335,7 @@ def test_a_weight_that_was_refused_is_named_and_is_not_tried_again(before: Rollo
     failed = WriteFailed(Decision(after), "access denied", saved=True)
     (notice,) = decide(after, failed, LATER).notices
     assert notice.text == (
-        "checkout#1: 40 % could not be written: access denied. The rollout is paused, and no tick "
+        "checkout#1: 40% could not be written: access denied. The rollout is paused, and no tick "
         "tries again."
     )
 
@@ -367,10 +367,10 @@ RESUME: Mapping[str, tuple[Any, ...]] = {
     "a restore over variables that may say less": (DRIFTED, CONTRADICTORY, {}, {"way": "restore"}),
     "variables that contradict each other cannot be kept":
         (DRIFTED, CONTRADICTORY, {}, {"way": "keep"}),
-    "what may be 100 % cannot be kept": (DRIFTED, PERHAPS_FULL, {}, {"way": "keep"}),
+    "what may be 100% cannot be kept": (DRIFTED, PERHAPS_FULL, {}, {"way": "keep"}),
     "less than the first step cannot be kept": (DRIFTED, a_reading(5), {}, {"way": "keep"}),
-    "0 % cannot be kept": (DRIFTED, a_reading(0), {}, {"way": "keep"}),
-    "0 %, whatever set it": (BY_HAND, a_reading(0), {}, {}),
+    "0% cannot be kept": (DRIFTED, a_reading(0), {}, {"way": "keep"}),
+    "0%, whatever set it": (BY_HAND, a_reading(0), {}, {}),
     "a target that cannot be read": (BY_HAND, UNREADABLE, {}, {}),
     "an update in progress": (BY_HAND, DEPLOYING, {}, {}),
     "an update that failed": (BY_HAND, a_reading(10, UPDATE_FAILED), {}, {}),
@@ -392,7 +392,7 @@ PROMOTE: Mapping[str, tuple[Any, ...]] = {
     "the raise is in progress": (RAISING, PENDING_50, NO_DATA, {}),
     "no tick saw the raise applied": (RAISING, a_reading(50), NO_DATA, {}),
     "drift": (DRIFTED, a_reading(30), HEALTHY, {}),
-    "drift to 0 %": (AT_10, a_reading(0), HEALTHY, {}),
+    "drift to 0%": (AT_10, a_reading(0), HEALTHY, {}),
     "the variables contradict each other": (AT_10, CONTRADICTORY, HEALTHY, {}),
     "the target cannot be read": (AT_10, UNREADABLE, HEALTHY, {}),
     "a freeze": (under(AT_10, **FREEZE), a_reading(10), HEALTHY, {}),
@@ -406,7 +406,7 @@ APPROVE: Mapping[str, tuple[Any, ...]] = {
 }  # fmt: skip
 SET_WEIGHT: Mapping[str, tuple[Any, ...]] = {
     "a rollback by another name": (AT_10, a_reading(10), HEALTHY, {"weight": 0}),
-    "a rollout that drift to 0 % ends": (AT_10, a_reading(0), HEALTHY, {"weight": 40}),
+    "a rollout that drift to 0% ends": (AT_10, a_reading(0), HEALTHY, {"weight": 40}),
     "a first raise that is not written yet": (FIRST_RAISE, a_reading(0), HEALTHY, {"weight": 40}),
     "what is live": (AT_10, a_reading(10), HEALTHY, {"weight": 10}),
     "an update in progress":

@@ -58,7 +58,7 @@ from tests.support.three_steps import (
 # A pending restore: an operator takes a raised weight back.
 TO_10 = Pending(0, 10, 100, "token-1", NOON, tried=NOON, live=live_at(10))
 RESTORING = replace(with_state(AT_10, position=TO_10), seen_weight=100)
-# Variables that contradict each other, with a boolean that says 100 %.
+# Variables that contradict each other, with a boolean that says 100%.
 FULL = "full"
 
 
@@ -89,7 +89,7 @@ FULL = "full"
             Reason.SHIFT_FAILED,
             LOWER,
         ),
-        "0 % where the raise came from above 0 ends the rollout": (
+        "0% where the raise came from above 0 ends the rollout": (
             RAISING,
             a_reading(0),
             1,
@@ -97,7 +97,7 @@ FULL = "full"
             Reason.FOUND_AT_ZERO,
             None,
         ),
-        "0 % that is still moving is read back before the rollout ends": (
+        "0% that is still moving is read back before the rollout ends": (
             RAISING,
             a_reading(0, UPDATE_IN_PROGRESS),
             1,
@@ -145,7 +145,7 @@ FULL = "full"
             Reason.SHIFT_TIMED_OUT,
             LOWER,
         ),
-        "a first raise that is refused for shift_timeout ends at the 0 % that stands": (
+        "a first raise that is refused for shift_timeout ends at the 0% that stands": (
             FIRST_UNFINISHED,
             a_reading(0),
             10.1,
@@ -177,7 +177,7 @@ FULL = "full"
             Reason.RAISE_UNCERTAIN,
             None,
         ),
-        "a first raise whose target was changed meanwhile ends at the 0 % that stands": (
+        "a first raise whose target was changed meanwhile ends at the 0% that stands": (
             FIRST_RAISE,
             a_reading(0, token="token-9"),
             1,
@@ -185,7 +185,7 @@ FULL = "full"
             Reason.RAISE_UNCERTAIN,
             None,
         ),
-        "0 % after the first raise was seen in progress ends the rollout": (
+        "0% after the first raise was seen in progress ends the rollout": (
             replace(FIRST_RAISE, seen_weight=10),
             a_reading(0, token="token-9"),
             1,
@@ -300,17 +300,17 @@ def test_a_pending_raise(
 
 
 @cases("target, minute, measured, phase, reason, move", {
-    "drift to 0 % ends the rollout before anything failed":
+    "drift to 0% ends the rollout before anything failed":
         (a_reading(0), 5, FAILING, ROLLED_BACK, Reason.FOUND_AT_ZERO, None),
-    "0 % where the gate fails is put down to the gate":
+    "0% where the gate fails is put down to the gate":
         (a_reading(0), 7, FAILING, ROLLED_BACK, Reason.GATE_FAILED, None),
-    "0 % in progress where the gate fails is put down to the gate":
+    "0% in progress where the gate fails is put down to the gate":
         (a_reading(0, UPDATE_IN_PROGRESS), 7, FAILING, ROLLING_BACK, Reason.GATE_FAILED, None),
     "a rollback does not wait for the operator after drift":
         (a_reading(30), 7, FAILING, ROLLING_BACK, Reason.GATE_FAILED, LOWER),
-    "drift to 0 % that is in progress is waited for":
+    "drift to 0% that is in progress is waited for":
         (a_reading(0, UPDATE_IN_PROGRESS), 5, HEALTHY, ROLLING_BACK, Reason.FOUND_AT_ZERO, None),
-    "drift to 0 % whose update failed is written by the rollout":
+    "drift to 0% whose update failed is written by the rollout":
         (a_reading(0, UPDATE_FAILED), 5, HEALTHY, ROLLING_BACK, Reason.FOUND_AT_ZERO, LOWER),
     "drift up pauses": (a_reading(30), 5, HEALTHY, PAUSED, Reason.DRIFTED, None),
     "drift down pauses": (a_reading(5), 5, HEALTHY, PAUSED, Reason.DRIFTED, None),
@@ -372,32 +372,32 @@ def test_a_step_that_bakes(
         (DURING_ROLLBACK, a_reading(10), 500, ROLLING_BACK, Reason.GATE_FAILED, LOWER),
     "variables that contradict each other are lowered":
         (DURING_ROLLBACK, a_reading(None), 1, ROLLING_BACK, Reason.GATE_FAILED, LOWER),
-    "0 % in progress is not written twice":
+    "0% in progress is not written twice":
         (DURING_ROLLBACK, a_reading(0, UPDATE_IN_PROGRESS), 1, ROLLING_BACK, Reason.GATE_FAILED,
          None),
-    "0 % whose update failed is written again":
+    "0% whose update failed is written again":
         (DURING_ROLLBACK, a_reading(0, UPDATE_FAILED), 1, ROLLING_BACK, Reason.GATE_FAILED, LOWER),
     "a rollback does not wait for a target to be readable":
         (DURING_ROLLBACK, UNREADABLE, 1, ROLLING_BACK, Reason.GATE_FAILED, LOWER),
     "an environment that cannot be read is never written":
         (DURING_ROLLBACK, UNREADABLE_FOR_GOOD, 1, ROLLING_BACK, Reason.GATE_FAILED, None),
-    "0 % that is applied completes the rollback, with its reason":
+    "0% that is applied completes the rollback, with its reason":
         (DURING_ROLLBACK, a_reading(0), 1, ROLLED_BACK, Reason.GATE_FAILED, None),
     "the last weight of the rollout that comes back is lowered again":
         (AFTER_ROLLBACK, a_reading(10), 14, ROLLED_BACK, Reason.GATE_FAILED,
          replace(LOWER, must_succeed=True, only=10)),
-    "0 % is guarded for 15 minutes":
+    "0% is guarded for 15 minutes":
         (AFTER_ROLLBACK, a_reading(10), 15, ROLLED_BACK, Reason.GATE_FAILED, None),
     "another weight after a rollback is left alone":
         (AFTER_ROLLBACK, a_reading(20), 14, ROLLED_BACK, Reason.GATE_FAILED, None),
     "nothing is guarded where nothing can be read":
         (AFTER_ROLLBACK, UNREADABLE, 14, ROLLED_BACK, Reason.GATE_FAILED, None),
-    "drift to 0 % ends a paused rollout":
+    "drift to 0% ends a paused rollout":
         (ON_HOLD, a_reading(0), 20, ROLLED_BACK, Reason.FOUND_AT_ZERO, None),
-    "0 % ends a paused rollout also when it was seen before":
+    "0% ends a paused rollout also when it was seen before":
         (replace(ON_HOLD, seen_weight=0), a_reading(0), 20, ROLLED_BACK, Reason.FOUND_AT_ZERO,
          None),
-    "0 % in progress ends a paused rollout once it is applied":
+    "0% in progress ends a paused rollout once it is applied":
         (ON_HOLD, a_reading(0, UPDATE_IN_PROGRESS), 20, ROLLING_BACK, Reason.FOUND_AT_ZERO, None),
     "a paused rollout does not go on by itself":
         (ON_HOLD, a_reading(10), 20, PAUSED, Reason.INCONCLUSIVE, None),
@@ -451,9 +451,9 @@ SLOW = under(AT_10, steps=[{"weight": 10, "bake": "1h"}, {"weight": 100, "bake":
     "where no weight was raised, an update that failed pauses":
         (NOT_A_RAISE, a_reading(100, UPDATE_FAILED), 1, NO_DATA, PAUSED, Reason.SHIFT_FAILED,
          None),
-    "a gate that fails at 0 % ends the rollout, and is its reason":
+    "a gate that fails at 0% ends the rollout, and is its reason":
         (AT_10, a_reading(0), 20, FAILING, ROLLED_BACK, Reason.GATE_FAILED, None),
-    "a gate that fails at 0 % ends a paused rollout, and is its reason":
+    "a gate that fails at 0% ends a paused rollout, and is its reason":
         (ON_HOLD, a_reading(0), 20, FAILING, ROLLED_BACK, Reason.GATE_FAILED, None),
     "a paused rollout is judged and rolled back":
         (ON_HOLD, a_reading(10), 20, FAILING, ROLLING_BACK, Reason.GATE_FAILED, LOWER),
@@ -512,8 +512,8 @@ def test_a_clock_that_is_behind_records_nothing_before_a_refusal() -> None:
     "up, rollback": ("rollback", 30, ROLLING_BACK, LOWER),
     "down is never rolled back": ("rollback", 5, PAUSED, None),
     "a contradiction is not surely up": ("rollback", None, PAUSED, None),
-    "what may be 100 % is up": ("rollback", FULL, ROLLING_BACK, LOWER),
-    "what may be 100 %, pause": ("pause", FULL, PAUSED, None),
+    "what may be 100% is up": ("rollback", FULL, ROLLING_BACK, LOWER),
+    "what may be 100%, pause": ("pause", FULL, PAUSED, None),
 })  # fmt: skip
 @cases("rollout", {"baking": AT_10, "paused": ON_HOLD})
 def test_drift_up_ends_as_the_policy_says(

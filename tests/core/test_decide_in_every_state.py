@@ -187,7 +187,7 @@ Situation: TypeAlias = tuple[Rollout, Observation, datetime]
 def situations(draw: st.DrawFn) -> Situation:
     """A rollout, what is observed of it, and when.
 
-    Most of them bake, raise, or guard their 0 %, on a target at rest: rules are broken there.
+    Most of them bake, raise, or guard their 0%, on a target at rest: rules are broken there.
     """
     rollout, observation = draw(rollouts), draw(observations)
     state, target = rollout.state, observation.target
@@ -357,7 +357,7 @@ def _fights_a_person(case: Case) -> bool:
 
 
 def _guards_too_much(case: Case) -> bool:
-    """Tell whether 0 % is guarded against another weight, for too long, or for another owner."""
+    """Tell whether 0% is guarded against another weight, for too long, or for another owner."""
     state = case.before.state
     if not case.is_tick or not isinstance(state, RolledBack) or case.decision.move is None:
         return False
@@ -450,7 +450,7 @@ RULES: Mapping[str, Callable[[Case], bool]] = {
         and case.decision.move is not None
     ),
     "a weight that somebody else had set was fought": _fights_a_person,
-    "a 0 % that was live already was raised": lambda case: (
+    "a 0% that was live already was raised": lambda case: (
         case.is_tick
         and case.weight == 0
         and isinstance(case.decision.move, SetWeight)
@@ -464,7 +464,7 @@ RULES: Mapping[str, Callable[[Case], bool]] = {
     "a rollout that was over was raised": lambda case: (
         case.before.phase in FINAL_PHASES and isinstance(case.decision.move, SetWeight)
     ),
-    "0 % was guarded against a weight of somebody else": _guards_too_much,
+    "0% was guarded against a weight of somebody else": _guards_too_much,
     "a wait had no limit": _waits_for_ever,
     "a change was not recorded": _is_unrecorded,
     "a change was not announced": lambda case: case.has_changed and not case.decision.notices,
@@ -591,10 +591,10 @@ def broken_cases() -> dict[str, Case]:
             doctored(DURING_ROLLBACK, UNREADABLE_FOR_GOOD, 1, move=lowers),
         "a weight that somebody else had set was fought": doctored(AT_10, a_reading(30),
          move=raises),
-        "a 0 % that was live already was raised": doctored(AT_50, a_reading(0), move=raises),
+        "a 0% that was live already was raised": doctored(AT_50, a_reading(0), move=raises),
         "a paused rollout went on by itself": doctored(ON_HOLD, a_reading(10), move=raises),
         "a rollout that was over was raised": doctored(AFTER_ROLLBACK, a_reading(0), move=raises),
-        "0 % was guarded against a weight of somebody else":
+        "0% was guarded against a weight of somebody else":
             doctored(AFTER_ROLLBACK, a_reading(30), 5, move=lowers),
         "a wait had no limit":
             doctored(AT_10, a_reading(10), 60, measured=NO_DATA, state=AT_10.state),

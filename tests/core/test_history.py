@@ -116,7 +116,7 @@ def test_an_entry_says_who_when_from_where_to_where_and_why() -> None:
         "weight_to": 10,
         "step": 0,
         "reason": "started",
-        "sentence": "Started at 10 %.",
+        "sentence": "Started at 10%.",
         "findings": [finding_data(finding)],
         "state": repeated_state(a_rollout()),
         "observation": {

@@ -39,7 +39,7 @@ LONG_AFTER = NOON + timedelta(hours=1)
         (AFTER_ROLLBACK, a_reading(10, UPDATE_IN_PROGRESS), True, "lowered_again"),
     "an unknown weight": (AFTER_ROLLBACK, UNREADABLE, True, "lowered_again"),
     "another weight": (AFTER_ROLLBACK, a_reading(40), False, None),
-    "0 %": (AFTER_ROLLBACK, a_reading(0), False, "at_zero_again"),
+    "0%": (AFTER_ROLLBACK, a_reading(0), False, "at_zero_again"),
     "its own weight, the rollback still goes on": (DURING_ROLLBACK, a_reading(10), True, None),
 })  # fmt: skip
 def test_after_a_rollback_meanwhile_a_late_raise_is_lowered_and_another_weight_is_left(

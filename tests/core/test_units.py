@@ -86,12 +86,12 @@ def test_a_range_includes_both_ends() -> None:
 
 def test_texts_have_times_in_utc_and_numbers_in_groups() -> None:
     assert clock_text(datetime(2026, 11, 24, 14, 5, 59, tzinfo=UTC)) == "2026-11-24 14:05 UTC"
-    assert [number_text(one) for one in (8_214, 412.5, 0.12345)] == ["8 214", "412.5", "0.1235"]
+    assert [number_text(one) for one in (8_214, 412.5, 0.12345)] == ["8,214", "412.5", "0.1235"]
 
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.24567, "0.246"), (3.14159, "3.14"), (245.678, "245.7"), (-0.5, "-0.5"), (4_321.9, "4 322")],
+    [(0.24567, "0.246"), (3.14159, "3.14"), (245.678, "245.7"), (-0.5, "-0.5"), (4_321.9, "4,322")],
 )
 def test_a_latency_in_seconds_has_as_many_digits_as_one_in_milliseconds(
     value: float, text: str

@@ -71,11 +71,11 @@ def test_a_pull_request_gets_the_annotations_of_the_example(checkout: Path) -> N
 
 
 def test_a_rehearsal_that_ends_otherwise_is_an_error_of_its_policy(checkout: Path) -> None:
-    ends = "[ $1 != rehearse ] || { echo 'expected otherwise, 5 % of it' >&2; exit 7; }"
+    ends = "[ $1 != rehearse ] || { echo 'expected otherwise, 5% of it' >&2; exit 7; }"
     run = run_action(checkout, {}, ends, policies=VALID, scenarios="a, b")
     assert (run.status, run.commands) == (
         1,
-        [f"::error file={VALID},line=1,title=rehearsal of a%2C b::expected otherwise, 5 %25 of it"],
+        [f"::error file={VALID},line=1,title=rehearsal of a%2C b::expected otherwise, 5%25 of it"],
     )
 
 

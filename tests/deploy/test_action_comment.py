@@ -48,11 +48,11 @@ def check(
 
 
 def rollout(revision: str = COMMIT, number: int = 1, account: str = "1") -> str:
-    """Return a rolloutctl that starts, and says that the rollout is at 10 %."""
+    """Return a rolloutctl that starts, and says that the rollout is at 10%."""
     about = {"id": f"checkout#{number}", "target": f"arn:{account}", "revision": revision}
     return f"""case "$*" in
         status*--json*) echo '{json.dumps(about)}';;
-        status*) echo '### checkout at 10 %';;
+        status*) echo '### checkout at 10%';;
         plan*) echo 'time to a rollback at <600> requests';;
         report*) touch "${{2#--html=}}";;
     esac"""
@@ -81,8 +81,8 @@ def test_each_policy_gets_a_comment_with_its_gates_and_timeline_and_a_report(
     assert run.status == 1  # one of the policies has mistakes
     assert f"### ` {VALID} `: no mistakes were found" in valid
     assert "time to a rollback at 600 requests a minute (given)" in valid
-    assert "### checkout: succeeded at 100 %" in valid
-    assert " → 100 %  advanced" in valid
+    assert "### checkout: succeeded at 100%" in valid
+    assert " → 100%  advanced" in valid
     assert valid.endswith(
         f"[the job]({RUN_ADDRESS}) · [report (HTML)](https://github.invalid/pages)"
     )
@@ -150,7 +150,7 @@ def test_a_rollout_is_told_on_the_pull_request_of_its_commit(checkout: Path, api
     back = act(checkout, api, rollout(), {"inputs": {}}, command="rollback", rollout="checkout")
     (second,) = api.bodies(7)
     assert (started.status, back.status, api.writes) == (0, 0, ["POST", "PATCH"])
-    assert "### checkout at 10 %" in first
+    assert "### checkout at 10%" in first
     assert "time to a rollback at &lt;600> requests" in first
     assert "[report (HTML)](https://github.invalid/page)" in first
     assert "time to a rollback" not in second

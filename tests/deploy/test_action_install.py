@@ -94,7 +94,7 @@ def test_a_wheel_that_the_lock_files_do_not_know_is_not_installed(
 
 
 @cases("closes, command", {
-    "does not answer: a rollback is told how to set 0 % by hand": (False, "rollback"),
+    "does not answer: a rollback is told how to set 0% by hand": (False, "rollback"),
     "cannot be reached: a start is not": (True, "start"),
 })  # fmt: skip
 def test_an_index_is_given_up_in_time_that(

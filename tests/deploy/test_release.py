@@ -139,4 +139,4 @@ def test_the_packages_are_reproducible_and_the_wheel_runs_in_a_clean_environment
 
     assert run("--version") == f"rolloutctl, version {VERSION}\n"
     run("init", "--offline", "--from", "execution-api", "--output", "mine.yaml")
-    assert "succeeded at 100 %" in run("rehearse", "mine.yaml")
+    assert "succeeded at 100%" in run("rehearse", "mine.yaml")

@@ -55,7 +55,7 @@ def ministack(enforcing_ministack: Emulator) -> Emulator:
 
 @pytest.fixture
 def shop(ministack: Emulator, account: str) -> Account:
-    """An account with the function at 0 %."""
+    """An account with the function at 0%."""
     created = Account.of(ministack, account)
     roles.make_role(created.client("iam"), "handler", {"Service": "lambda.amazonaws.com"})
     created.create()

@@ -32,7 +32,7 @@ COLUMNS: Final = 92
 LETTER, LINE = 7.8, 18
 MARGIN: Final = 16
 SECONDS: Final = 20
-# Minutes after the start that are shown, and for how many seconds: the gate at 10 % passes after
+# Minutes after the start that are shown, and for how many seconds: the gate at 10% passes after
 # 68, requests fail from 88 on, and it is known after 112 that none reaches the canary any more.
 MOMENTS: Final = ((1, 2), (30, 2), (67, 3), (69, 2), (87, 3), (101, 4), (112, 4))
 # The moment of the picture of `status`.
@@ -80,7 +80,7 @@ def frames() -> list[Frame]:
 
 def recording(shown: Sequence[Frame]) -> str:
     """Return the frames one after the other; where nothing may move, the last one."""
-    title = "A rollout at 10 %, then 50 %, where 5 % of requests fail, and back at 0 %"
+    title = "A rollout at 10%, then 50%, where 5% of requests fail, and back at 0%"
     rules, groups, elapsed = [], [], 0
     for number, (frame, (_, seconds)) in enumerate(zip(shown, MOMENTS, strict=True)):
         begin, end = (100 * at / SECONDS for at in (elapsed, elapsed + seconds))
@@ -110,7 +110,7 @@ def recording(shown: Sequence[Frame]) -> str:
 def status_picture(shown: Sequence[Frame]) -> str:
     """Return what `status` shows at one moment."""
     (lines,) = (one.whole for one in shown if one.minute == SHOWN)
-    title = "What status shows of a rollout at 50 %: the evidence, earlier steps, newest events"
+    title = "What status shows of a rollout at 50%: the evidence, earlier steps, newest events"
     return _svg(title, len(lines), _texts(lines), "")
 
 

@@ -43,7 +43,7 @@ NOTES: Final[Mapping[Box, str]] = {
     Box.LIVE: "progressing, judged",
     Box.RAISE: "progressing, live step judged",
     Box.PAUSED: "judged; waits for operator",
-    Box.ROLLING_BACK: "0 % written until read back",
+    Box.ROLLING_BACK: "0% written until read back",
     Box.ROLLED_BACK: "final",
     Box.SUCCEEDED: "final",
 }

@@ -1,4 +1,4 @@
-"""docs/appconfig.md: its target fits the policy that it names, its document is a flag at 0 %."""
+"""docs/appconfig.md: its target fits the policy that it names, its document is a flag at 0%."""
 
 import json
 import re

@@ -22,7 +22,7 @@ README_ROWS: Final = {
 
 
 def readme_cells(row: tuple[str, str]) -> Iterator[str]:
-    """Yield, for each rate, the worst share of false rollbacks and the bad requests at 5 %.
+    """Yield, for each rate, the worst share of false rollbacks and the bad requests at 5%.
 
     In brackets: what is held and paused instead, in the world that has most of it.
     """

@@ -59,8 +59,8 @@ def test_it_is_small(site: Path) -> None:
 def test_a_rehearsal_prints_its_timeline_and_shows_its_report(page: Browser) -> None:
     assert page.value(STATE).startswith("Ended with exit status 4 ")
     printed = page.value(TERMINAL)
-    assert printed.startswith("checkout, scenario error-burst.yaml: 10 % for 1h, 50 % for 1h")
-    assert "rolled_back at 0 % after 1h 41m (applied: 10 % > 50 %)" in printed
+    assert printed.startswith("checkout, scenario error-burst.yaml: 10% for 1h, 50% for 1h")
+    assert "rolled_back at 0% after 1h 41m (applied: 10% > 50%)" in printed
     report = page.value("document.querySelector('#play iframe').srcdoc")
     assert "<figure" in report
 

@@ -73,7 +73,7 @@ def test_the_policy_is_the_one_that_is_shipped(desk: Path) -> None:
     """What a reader copies is valid, and what `make rehearse` plays."""
     ((_, body),) = blocks("yaml")
     assert (ROOT / "policies" / "checkout.yaml").read_text(encoding="utf-8").endswith(body)
-    assert load(desk / "checkout.yaml").steps_text() == "10 % for 1h, 50 % for 1h, 100 % for 24h"
+    assert load(desk / "checkout.yaml").steps_text() == "10% for 1h, 50% for 1h, 100% for 24h"
 
 
 def test_the_readme_is_read_in_five_minutes() -> None:
@@ -147,7 +147,7 @@ def test_what_it_tells_a_reader_to_type_next_works(
     for command in shell_commands(".venv/bin/rolloutctl ", ""):
         status = main(command)
         assert status in (Exit.DONE, Exit.ROLLED_BACK), f"{command}: {capsys.readouterr()}"
-    assert "5 %" in (desk / "rehearsal.html").read_text(encoding="utf-8")
+    assert "5%" in (desk / "rehearsal.html").read_text(encoding="utf-8")
 
 
 def test_the_tables_name_every_verb_and_every_exit_status() -> None:
@@ -197,7 +197,7 @@ def test_the_policy_starts_on_an_account(
         shown = capsys.readouterr()
         assert status == Exit.DONE, f"{command}: {shown}"
         if command[0] == "plan":
-            assert "  start     `rolloutctl start` sets 10 %" in shown.out
+            assert "  start     `rolloutctl start` sets 10%" in shown.out
     assert _environment(emulated, account, policy)["CANARY_PERCENTAGE"] == "0"
 
 
@@ -223,7 +223,7 @@ def test_a_service_at_100_percent_is_adopted_as_the_page_of_the_migration_says(
     assert [command[0] for command in commands] == ["rehearse", "start"]
     for command in commands:
         assert main(command) == Exit.DONE, f"{command}: {capsys.readouterr()}"
-    assert "\nquiet-service#1  progressing  100 %\n" in capsys.readouterr().out
+    assert "\nquiet-service#1  progressing  100%\n" in capsys.readouterr().out
     environment = _environment(emulated, account, policy)
     assert environment == {"OTHER": "kept", "USE_API_GATEWAY": "true"}
 

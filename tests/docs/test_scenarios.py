@@ -95,4 +95,4 @@ def test_the_example_is_played_to_an_end(
     assert load_scenario(name).name == "friday"
     policy = str(ROOT / "policies" / "execution-api.yaml")
     assert main(["rehearse", policy, "--scenario", name, "--expect", "rolled_back"]) == 0
-    assert "found at 0 %" in capsys.readouterr().out
+    assert "found at 0%" in capsys.readouterr().out

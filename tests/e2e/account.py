@@ -63,7 +63,7 @@ OTHERS: Final[Mapping[str, str]] = {
     "LONG": "0123456789abcdef" * 100,
     "NUMBER": "010",
     "BOOLEAN_LOOKING": "True",
-    "USE_API_GATEWAY_PERCENTAGE_NOTE": "10 % of what?",
+    "USE_API_GATEWAY_PERCENTAGE_NOTE": "10% of what?",
     "SLACK_SIGNING_SECRET": "shhh-8f742231b10e8888abcd99yyyzzz85a5",
     "DATABASE_URL": "postgres://app:tr0ub4dor&3@db.internal:5432/app?sslmode=require",
 }
@@ -72,7 +72,7 @@ API: Final = "Execution Layer API"
 _MINUTE: Final = timedelta(minutes=1)
 
 # Requests of one minute: their number by duration (ms). All three have an average near 162; the p95
-# is 240 on the stable path, 2 % more through the gateway, and 25 % more with a slow tail.
+# is 240 on the stable path, 2% more through the gateway, and 25% more with a slow tail.
 _DIRECTLY: Final = {120.0: 30, 180.0: 20, 240.0: 8, 300.0: 2}
 _GATEWAY: Final = {119.0: 30, 178.0: 20, 244.8: 8, 306.0: 2}
 _SLOW_TAIL: Final = {110.0: 30, 170.0: 20, 300.0: 10}

@@ -31,7 +31,7 @@ _STACK_POLL_INTERVAL = timedelta(milliseconds=200)
 
 @pytest.fixture
 def shop(ministack: Emulator, account: str) -> Account:
-    """An account with the function at 0 %, and 27 hours of metrics of the stable path."""
+    """An account with the function at 0%, and 27 hours of metrics of the stable path."""
     now = datetime.now(UTC)
     shop = Account.of(ministack, account)
     shop.create()
@@ -102,7 +102,7 @@ def desk(
 
 @pytest.fixture
 def started(desk: Desk) -> Desk:
-    """A rollout at 10 %, in a store that `store init` created."""
+    """A rollout at 10%, in a store that `store init` created."""
     assert desk.run("store", "init").status == 0
     desk.start()
     return desk

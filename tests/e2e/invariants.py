@@ -50,11 +50,11 @@ class RolloutObserver:
         weight, boolean = int(variables.pop(PERCENTAGE)), variables.pop(BOOLEAN)
         steps = {step.weight for step in rollout.policy.steps}
         if weight not in {0, *steps}:
-            yield f"{weight} % is neither 0 nor a step"
+            yield f"{weight}% is neither 0 nor a step"
         if weight > rollout.weight:
-            yield f"{weight} % is live, and {rollout.weight} % is all that was recorded"
+            yield f"{weight}% is live, and {rollout.weight}% is all that was recorded"
         if boolean != ("true" if weight == 100 else "false"):
-            yield f"the boolean says {boolean} at {weight} %"
+            yield f"the boolean says {boolean} at {weight}%"
         if variables != OTHERS:
             changed = sorted(OTHERS.items() ^ variables.items())
             yield f"other variables were touched: {sorted({name for name, _ in changed})}"
@@ -77,7 +77,7 @@ class RolloutObserver:
         expected = {Phase.SUCCEEDED: "100", Phase.ROLLED_BACK: "0"}.get(rollout.phase)
         if weight == expected:
             return []
-        return [f"it ended as {rollout.phase} at {weight} %: {rollout.sentence}"]
+        return [f"it ended as {rollout.phase} at {weight}%: {rollout.sentence}"]
 
     def _load(self) -> tuple[Rollout, Sequence[Entry]]:
         if self.file is None:

@@ -101,8 +101,8 @@ class Desk:
     def serve(self, length: timedelta, *, failing: int = 0, slow: bool = False) -> None:
         """Move the clock by `length`, with calls of the gateway (see `Account.call_gateway`).
 
-        The stable path gets its share of the calls: nine times as many at 10 %, none at 100 %,
-        where the gateway has the calls that both paths had at 50 %.
+        The stable path gets its share of the calls: nine times as many at 10%, none at 100%,
+        where the gateway has the calls that both paths had at 50%.
         """
         begin, end = self.now, self.now + length
         weight = int(self.account.pair()[0])

@@ -56,7 +56,7 @@ def _ended(desk: Desk, store: str) -> None:
 
 
 def _finished(desk: Desk) -> None:
-    """Roll the rollout back, and wait until its watch of 0 % has ended."""
+    """Roll the rollout back, and wait until its watch of 0% has ended."""
     assert desk.run("rollback", ROLLOUT).status == 0
     desk.move_clock(16 * MINUTE)
 

@@ -273,7 +273,7 @@ class Routed:
             if round(self.bench.weight()) == weight:
                 return
             assert self.tick().status == 0
-        raise AssertionError(f"{weight} % is not reached")
+        raise AssertionError(f"{weight}% is not reached")
 
     def finish(self, *, failing: int = 0) -> list[int]:
         """Tick until the rollout has ended; return the weights that the service had meanwhile."""

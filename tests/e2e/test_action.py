@@ -33,7 +33,7 @@ def test_a_rollout_is_started_waited_for_and_rolled_back_by_jobs(
     )
 
     assert (begun.status, at_10) == (0, ("10", "false")), begun.log
-    assert "### execution-api\\#<!-- -->1: progressing at 10 %" in begun.summary
+    assert "### execution-api\\#<!-- -->1: progressing at 10%" in begun.summary
     assert f"revision {COMMIT}, updated " in begun.summary
     assert (waited.status, waited.outputs) == (3, "status=3\n")
     assert "for execution-api#1 to pause or end; it is progressing at " in waited.log
@@ -61,11 +61,11 @@ def test_the_start_and_the_rollback_are_one_comment_on_the_pull_request_of_the_c
         run_action(checkout, variables, command="rollback", reason="@team says so", **asked)
         (ended,) = api.bodies(7)
 
-    assert "### execution-api\\#<!-- -->1: progressing at 10 %" in begun
+    assert "### execution-api\\#<!-- -->1: progressing at 10%" in begun
     assert re.search(r"time to a rollback at \d+ requests a minute", begun)
-    assert "### execution-api\\#<!-- -->1: rolled\\_back at 0 %" in ended
+    assert "### execution-api\\#<!-- -->1: rolled\\_back at 0%" in ended
     assert "@<!-- -->team says so" in ended
-    assert re.search(r"\n\d{4}-\d\d-\d\d \d\d:\d\d +0 %  rolled_back ", ended)
+    assert re.search(r"\n\d{4}-\d\d-\d\d \d\d:\d\d +0%  rolled_back ", ended)
 
 
 @pytest.mark.deep  # pip installs for seconds

@@ -1,4 +1,4 @@
-"""Adoption: a service that was switched to 100 % by hand is judged for a day afterwards."""
+"""Adoption: a service that was switched to 100% by hand is judged for a day afterwards."""
 
 from datetime import datetime, timedelta
 from pathlib import Path

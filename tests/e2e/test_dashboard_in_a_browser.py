@@ -30,7 +30,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
-    """A rollout at 10 %, whose canary fails 20 minutes after 50 % is applied."""
+    """A rollout at 10%, whose canary fails 20 minutes after 50% is applied."""
     played, policy = load_scenario("error-burst"), short_policy(**LADDER, name="ladder")
     with open_stage(tmp_path, played, policy) as opened:
         opened.start()

@@ -26,7 +26,7 @@ def doctor(desk: Desk, policy: Any = POLICY, *options: str) -> Answer:
 
 @pytest.fixture
 def served(started: Desk) -> Desk:
-    """A rollout at 10 %, and a gateway with requests in the last 30 minutes."""
+    """A rollout at 10%, and a gateway with requests in the last 30 minutes."""
     started.account.call_gateway(started.now - 30 * MINUTE, started.now)
     return started
 

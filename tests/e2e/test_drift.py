@@ -64,6 +64,6 @@ def test_a_weight_without_a_rollout_is_rolled_back_by_a_policy_and_by_bare_names
         answer = desk.run("rollback", *by)
 
         assert answer.status == 0
-        assert "0 % is applied" in answer.out
+        assert "0% is applied" in answer.out
         assert desk.account.pair() == ("0", "false")
         assert desk.account.others() == OTHERS

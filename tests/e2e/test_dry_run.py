@@ -19,16 +19,16 @@ def test_a_start_is_shown_and_not_made(desk: Desk) -> None:
     answer = desk.run("start", POLICY, "--dry-run", "--json")
 
     assert answer.status == 0
-    assert f"set {FUNCTION} to 10 %" in answer.data["would"]
+    assert f"set {FUNCTION} to 10%" in answer.data["would"]
     assert desk.account.revision() == function
     assert "there is no store at " in desk.run("status").err
 
 
 MOVES: Final[dict[str, tuple[tuple[str | Path, ...], str]]] = {
-    "a tick that would advance": (("tick",), f"set {FUNCTION} to 50 %"),
-    "a rollback of a rollout": (("rollback", "execution-api"), f"lower {FUNCTION} to 0 %"),
-    "a rollback of a policy": (("rollback", POLICY), f"lower {FUNCTION} to 0 %"),
-    "a rollback by bare names": (("rollback", *BARE), f"lower {FUNCTION} to 0 %"),
+    "a tick that would advance": (("tick",), f"set {FUNCTION} to 50%"),
+    "a rollback of a rollout": (("rollback", "execution-api"), f"lower {FUNCTION} to 0%"),
+    "a rollback of a policy": (("rollback", POLICY), f"lower {FUNCTION} to 0%"),
+    "a rollback by bare names": (("rollback", *BARE), f"lower {FUNCTION} to 0%"),
 }
 
 

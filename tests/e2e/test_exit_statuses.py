@@ -77,7 +77,7 @@ def failing(desk: Desk, _program: Program, _watched: Proxy) -> Iterator[Meanwhil
 
 @contextmanager
 def failing_unwritable(desk: Desk, _program: Program, watched: Proxy) -> Iterator[Meanwhile]:
-    """Let the canary fail, and Lambda refuse the write of 0 %."""
+    """Let the canary fail, and Lambda refuse the write of 0%."""
     desk.serve(30 * MINUTE, failing=3)
     watched.spoil(WRITE, repeat(refused(403, "AccessDeniedException", "no")))
     yield nothing

@@ -34,7 +34,7 @@ criteria:
 def routed(
     request: pytest.FixtureRequest, ministack: Emulator, account: str, tmp_path: Path
 ) -> Routed:
-    """A target of which both paths have failed 5 % of their requests for an hour."""
+    """A target of which both paths have failed 5% of their requests for an hour."""
     made = Routed(KINDS[request.param], ministack, account, tmp_path)
     text = made.policy.read_text().replace("criteria:\n", RED).replace("bake: 2m", "bake: 10m")
     made.policy.write_text(text)
@@ -72,7 +72,7 @@ def start_fix(routed: Routed) -> None:
     assert f"alarm of quiet: {ALARM} is in ALARM" in refused.err
     assert "criterion service fails" in refused.err
     plan = routed.run("plan", routed.policy, "--live", *FIX[:1])
-    assert "50 % is still judged by works" in plan.out
+    assert "50% is still judged by works" in plan.out
     routed.start(*FIX)
 
 

@@ -49,7 +49,7 @@ def ministack(enforcing_ministack: Emulator) -> Emulator:
 
 @pytest.fixture
 def shop(ministack: Emulator, account: str) -> Account:
-    """An account with the function at 0 %, and a day of metrics of the stable path."""
+    """An account with the function at 0%, and a day of metrics of the stable path."""
     now = datetime.now(UTC)
     shop = Account.of(ministack, account)
     roles.make_role(shop.client("iam"), "handler", {"Service": "lambda.amazonaws.com"})
@@ -250,7 +250,7 @@ def behind_a_proxy(watched: Proxy, package: bytes, tmp_path: Path) -> bytes:
 
 
 def due_to_advance(desk: Desk, fleet: Fleet, number: int) -> list[str]:
-    """Return the ids of rollouts that go from 10 to 50 % at their next visit."""
+    """Return the ids of rollouts that go from 10 to 50% at their next visit."""
     desk.move_clock(-72 * MINUTE)
     desk.start()
     ids = [f"{ROLLOUT}#1", *fleet.add(number - 1)]

@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.ministack, pytest.mark.slow]
 
 
 class VariableBench:
-    """The function `handler`, whose variable PERCENT is its weight, at 0 %."""
+    """The function `handler`, whose variable PERCENT is its weight, at 0%."""
 
     target: TargetSpec = LambdaEnv(kind="lambda-env", function="handler", percentage="PERCENT")
     missing: TargetSpec = LambdaEnv(kind="lambda-env", function="absent", percentage="PERCENT")

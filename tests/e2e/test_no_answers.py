@@ -116,7 +116,7 @@ def test_an_invalid_answer_is_a_named_error_or_a_finding(
 def test_a_write_with_an_invalid_answer_is_executed_and_found_by_a_read(
     fleet: Fleet, started: Desk, program: Program, watched: Proxy, answer: Fault
 ) -> None:
-    """Lambda answers the first write of 0 % invalidly, and every later one correctly."""
+    """Lambda answers the first write of 0% invalidly, and every later one correctly."""
     fleet.add_failing()
     let_it_fail(started, 30)
     spoiled = watched.spoil(named("UpdateFunctionConfiguration"), [answer])

@@ -35,7 +35,7 @@ def ministack(enforcing_ministack: Emulator) -> Emulator:
 
 @pytest.fixture
 def shop(ministack: Emulator, account: str) -> Account:
-    """An account with the function at 0 %, a gate, a topic with a queue, and a webhook."""
+    """An account with the function at 0%, a gate, a topic with a queue, and a webhook."""
     created = Account.of(ministack, account)
     roles.make_role(created.client("iam"), "handler", {"Service": "lambda.amazonaws.com"})
     created.create()
@@ -76,7 +76,7 @@ def delivered_kinds(queue: tuple[Any, str, str]) -> list[str]:
 
 
 def tick_as_role(desk: Desk, role: Role, queue: tuple[Any, str, str], without: str = "") -> Answer:
-    """Start, and tick once the gate at 10 % passes; the role lacks the action `without`."""
+    """Start, and tick once the gate at 10% passes; the role lacks the action `without`."""
     policy = desk.another_policy(**{**FIXED, "steps:\n": OUTSIDE.format(topic=queue[2])})
     desk.start(policy)
     where = ("--account", role.account.number, "--region", emulator.REGION)

@@ -36,7 +36,7 @@ def from_nothing(environment: dict[str, str]) -> Program:
 
 @pytest.fixture
 def started_earlier(desk: Desk) -> Desk:
-    """A rollout that was started 72 minutes ago, and is due to advance from 10 to 50 %."""
+    """A rollout that was started 72 minutes ago, and is due to advance from 10 to 50%."""
     desk.move_clock(-72 * MINUTE)
     desk.start()
     desk.serve(72 * MINUTE)
@@ -88,7 +88,7 @@ def test_ticks_at_the_same_time_advance_once(program: Program, started_earlier: 
         assert answer.count("tick_completed") == (answer.status == 0)
         assert answer.count("tick_lost") == (answer.status == 75)
     assert started_earlier.account.pair() == ("50", "false")
-    assert program.run("tick").status == 0  # confirms 50 %, if none of the three could save it
+    assert program.run("tick").status == 0  # confirms 50%, if none of the three could save it
     kinds = [kind for kind in started_earlier.kinds() if kind != "write_retried"]
     assert kinds == ["started", "applied", "advanced", "applied"]
 

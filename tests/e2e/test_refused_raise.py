@@ -1,4 +1,4 @@
-"""Lambda refuses every raise to 50 %: the 10 % that stay live are judged by their gate.
+"""Lambda refuses every raise to 50%: the 10% that stay live are judged by their gate.
 
 Each tick is a process with a moved clock, behind a proxy that refuses the raise and nothing else.
 """
@@ -43,7 +43,7 @@ Tick = Callable[[], Answer]
 
 @pytest.fixture
 def at_10(desk: Desk) -> Desk:
-    """A healthy rollout at 10 % whose bake is over; a raise has an hour to be seen."""
+    """A healthy rollout at 10% whose bake is over; a raise has an hour to be seen."""
     assert desk.run("store", "init").status == 0
     desk.start(desk.another_policy(POLICY, **PATIENT))
     desk.serve(72 * MINUTE)
@@ -57,7 +57,7 @@ def tick(at_10: Desk, program: Program) -> Tick:
 
 
 def refuse_raises(watched: Proxy, until: Callable[[], bool] = lambda: False) -> Spoiler:
-    """Let Lambda refuse each raise to 50 %, until `until` says otherwise."""
+    """Let Lambda refuse each raise to 50%, until `until` says otherwise."""
     return watched.spoil(lambda call: weight_in(call) == "50" and not until(), repeat(DENIED))
 
 

@@ -38,7 +38,7 @@ def ministack(enforcing_ministack: Emulator) -> Emulator:
 
 @pytest.fixture
 def shop(ministack: Emulator, account: str) -> Account:
-    """An account with the function at 0 %, whose own role has to be there."""
+    """An account with the function at 0%, whose own role has to be there."""
     created = Account.of(ministack, account)
     roles.make_role(created.client("iam"), "handler", {"Service": "lambda.amazonaws.com"})
     created.create()

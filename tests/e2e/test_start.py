@@ -35,7 +35,7 @@ def test_a_policy_that_does_not_fit_the_account_is_not_started(desk: Desk) -> No
     desk.account.change(**{PERCENTAGE: "50"})
     answer = desk.run("start", POLICY)
     assert answer.status == 2
-    assert "the canary has 50 % already" in answer.err
+    assert "the canary has 50% already" in answer.err
     assert desk.account.pair() == ("50", "false")
     assert desk.run("status").out == "no active rollout\n"
 

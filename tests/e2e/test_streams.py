@@ -84,7 +84,7 @@ def test_a_tick_and_a_rollback_need_no_stderr(
         back = run(program, "rollback", ROLLOUT, "--reason", "the log is full", stderr=stderr)
 
     assert (tick.returncode, back.returncode) == (0, 0)
-    assert tick.stdout.startswith("execution-api#1  progressing  10 %")
+    assert tick.stdout.startswith("execution-api#1  progressing  10%")
     assert shop.pair() == ("0", "false")
     assert program.run("status", ROLLOUT, "--json").data["phase"] == "rolled_back"
     assert "the log is full" in program.run("history", ROLLOUT).out
@@ -113,7 +113,7 @@ def test_a_rollback_whose_result_is_not_written_is_done_and_recorded(
 
     assert back.returncode == status
     messages = [line for line in back.stderr.splitlines() if not line.startswith("{")]
-    assert len(messages) == 1 + bool(words)  # the first one says that 0 % is written
+    assert len(messages) == 1 + bool(words)  # the first one says that 0% is written
     assert words in back.stderr
     assert shop.pair() == ("0", "false")
     assert program.run("status", ROLLOUT, "--json").data["phase"] == "rolled_back"

@@ -1,6 +1,6 @@
 """The tutorial is executed: its folder is copied, its commands run, their outcome compared.
 
-What its comments may say: 10m of traffic; 5m of traffic, 20 % failing. The shop of the page serves
+What its comments may say: 10m of traffic; 5m of traffic, 20% failing. The shop of the page serves
 it, minute by minute.
 """
 
@@ -29,7 +29,7 @@ ROOT: Final = Path(__file__).parents[2]
 TEXT: Final = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
 FOLDER: Final = ROOT / "docs" / "tutorial"
 ON_THE_EMULATOR, _, OFFLINE = TEXT.partition("\n## Without the emulator\n")
-_TRAFFIC: Final = re.compile(r"(?P<length>\w+) of traffic(, (?P<failing>\d+) % failing)?")
+_TRAFFIC: Final = re.compile(r"(?P<length>\w+) of traffic(, (?P<failing>\d+)% failing)?")
 
 
 class Reader:

@@ -125,7 +125,7 @@ def test_status_says_where_it_stands_what_is_next_and_what_each_criterion_measur
         "baking",
         "the bake, then 3m until its data are final",
     )
-    assert status["next"].startswith("50 % if every criterion of this step passes, ")
+    assert status["next"].startswith("50% if every criterion of this step passes, ")
     due = datetime.fromisoformat(status["next_at"]) - datetime.fromisoformat(
         status["live"]["since"]
     )

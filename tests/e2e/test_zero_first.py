@@ -1,7 +1,7 @@
-"""An operator's rollback writes 0 % before it waits for the store, whatever fault that has.
+"""An operator's rollback writes 0% before it waits for the store, whatever fault that has.
 
 Real processes, the emulator, and a proxy that injects faults. The tests check the weight, the exit
-status, and how long after its start a process has written 0 %.
+status, and how long after its start a process has written 0%.
 """
 
 import sqlite3
@@ -28,7 +28,7 @@ from tests.support.emulator import Emulator
 
 pytestmark = pytest.mark.ministack
 
-# From the start of the process until 0 % is written; without limits of its own it takes minutes.
+# From the start of the process until 0% is written; without limits of its own it takes minutes.
 LIMIT_S: Final = 30.0
 BARE: Final = ("--function", FUNCTION, "--percentage", PERCENTAGE, "--boolean", BOOLEAN)
 
@@ -63,7 +63,7 @@ def timed(program: Program, watched: Proxy, *command: str | Path) -> tuple[Any, 
     watched.spoil(writes, repeat(clock))
     answer = program.run(*command)
     took_s = min(clock.took, default=float("inf"))
-    sys.stdout.write(f"0 % after {took_s:.1f} s\n")  # with -rP, for contributors/reliability.md
+    sys.stdout.write(f"0% after {took_s:.1f} s\n")  # with -rP, for contributors/reliability.md
     return answer, took_s
 
 
@@ -290,7 +290,7 @@ def test_a_tick_that_finds_0_meanwhile_does_not_keep_its_reason(
 def test_a_first_raise_in_flight_is_refused_after_the_rollback(
     desk: Desk, program: Program, watched: Proxy
 ) -> None:
-    """The weight is 0 % already, and is written nevertheless."""
+    """The weight is 0% already, and is written nevertheless."""
     with watched.holding(writes) as held:
         starting = program.begin("start", POLICY)
         held.wait()

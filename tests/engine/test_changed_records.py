@@ -57,7 +57,7 @@ class Run(Immutable):
 
 @contextmanager
 def a_stage(folder: Path, kind: str, situation: str) -> Iterator[tuple[Stage, RawItems]]:
-    """Yield a stage with two rollouts at 10 %, of which the first is in `situation`."""
+    """Yield a stage with two rollouts at 10%, of which the first is in `situation`."""
     played = scenario(function=function_with(), events=_SICK)
     with ExitStack() as stack:
         stage = stack.enter_context(open_stage(folder, played, short_policy(steps=STEPS)))

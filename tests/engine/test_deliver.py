@@ -114,14 +114,14 @@ def sick(folder: Path, post: RecordingNotifier) -> Any:
 @pytest.mark.parametrize("severity", list(Severity))
 def test_a_notice_is_logged_at_a_level_of_its_severity(severity: Severity) -> None:
     with capture_logs() as logs:
-        log_notice(a_rollout(), Notice(severity, "10 % is applied."))
+        log_notice(a_rollout(), Notice(severity, "10% is applied."))
     assert logs == [
         {
             "event": "notice_sent",
             "log_level": str(severity),
             "rollout": "checkout#1",
             "severity": str(severity),
-            "notice": "10 % is applied.",
+            "notice": "10% is applied.",
         }
     ]
 
@@ -342,7 +342,7 @@ def test_a_run_that_only_calls_hooks_leaves_messages_to_another(
 
 
 def advance(stage: Stage) -> Rollout:
-    """Tick until 100 % was decided; return the rollout as it was stored before that tick."""
+    """Tick until 100% was decided; return the rollout as it was stored before that tick."""
     while True:
         before = stage.rollout
         if stage.tick().rollout.weight == 100:

@@ -1,4 +1,4 @@
-"""A raise and a rollback at the same time: whichever is later, the weight ends at 0 %."""
+"""A raise and a rollback at the same time: whichever is later, the weight ends at 0%."""
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -53,7 +53,7 @@ def test_a_raise_whose_freeze_began_before_its_write_is_written_after_the_freeze
         assert (after.weight, after.reason, stage.writes) == (100, Reason.FROZEN, writes)
         assert stage.world.weight_now() == 10
         assert [one.kind for one in stage.store.history("orders#1")][-2:] == ["advanced", "blocked"]
-        assert "100 % was decided but not written; frozen until" in stage.notices[-1].text
+        assert "100% was decided but not written; frozen until" in stage.notices[-1].text
         while stage.world.clock.now() < START + timedelta(minutes=29):
             stage.tick()
         assert stage.writes == writes
@@ -111,7 +111,7 @@ def test_a_raise_that_a_deploy_takes_back_before_it_is_read_is_not_written_again
 
 
 def test_a_start_with_a_concurrent_manual_rollback_stays_at_0(stage: Stage) -> None:
-    """The weight is 0 % already; without a write the token of the raise would still be valid."""
+    """The weight is 0% already; without a write the token of the raise would still be valid."""
     roll_back, visits_of_rollback = manual_rollback(stage)
     stage.world.interceptors.append(ActBefore(WRITE, roll_back))
     rollout = stage.start()
@@ -161,13 +161,13 @@ def start_during_a_throttled_rollback(stage: Stage) -> Rollout:
 def test_a_raise_that_lands_after_the_rollback_is_undone_at_once(
     tmp_path: Path, takes: str
 ) -> None:
-    """The weight was 0 % when the rollback read it, so the rollback was reported as complete."""
+    """The weight was 0% when the rollback read it, so the rollback was reported as complete."""
     with open_stage(tmp_path, scenario(function={"update_takes": takes})) as stage:
         rollout = start_during_a_throttled_rollback(stage)
         stage.world.clock.advance(AFTER_THE_WATCH)
         assert (rollout.phase, stage.world.weight_now()) == (Phase.ROLLED_BACK, 0)
         assert stage.rollout.sentence == "stop!"
-        assert stage.notices[-1].text.startswith("orders#1: 10 % was applied after the rollback")
+        assert stage.notices[-1].text.startswith("orders#1: 10% was applied after the rollback")
         assert replay(stage.rollout, stage.store.history("orders#1")).consistent
 
 
@@ -176,7 +176,7 @@ def test_a_raise_that_lands_slowly_after_the_rollback_pages_and_is_undone_by_the
 ) -> None:
     with open_stage(tmp_path, scenario(function={"update_takes": "4m"})) as stage:
         start_during_a_throttled_rollback(stage)
-        assert any("orders#1 is NOT at 0 % any more" in notice.text for notice in stage.notices)
+        assert any("orders#1 is NOT at 0% any more" in notice.text for notice in stage.notices)
         stage.ticks(5)
         stage.world.clock.advance(AFTER_THE_WATCH)
         assert (stage.rollout.phase, stage.world.weight_now()) == (Phase.ROLLED_BACK, 0)

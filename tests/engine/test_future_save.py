@@ -26,7 +26,7 @@ OpenStage = Callable[..., Stage]
 
 @pytest.fixture(params=deep_after(1, ["sqlite", "dynamodb"]))
 def open_at_10(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenStage]:
-    """Yield a function that opens a stage at 10 % and advances whatever the gate has found."""
+    """Yield a function that opens a stage at 10% and advances whatever the gate has found."""
     policy = short_policy(steps=STEPS, on_inconclusive="advance", max_hold="30m")
     with ExitStack() as stack:
 

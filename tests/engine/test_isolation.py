@@ -52,7 +52,7 @@ class FaultError(Exception):
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
-    """A stage whose canary fails, with `orders` at 10 %."""
+    """A stage whose canary fails, with `orders` at 10%."""
     with open_stage(tmp_path, scenario(function=function_with(), events=SICK)) as opened:
         opened.start()
         yield opened
@@ -449,7 +449,7 @@ def test_a_rollback_whose_write_raises_an_unexpected_exception_is_recorded_and_n
     assert str(stage.rollout.phase) == "rolling_back"
     assert "unexpected FaultError" in stage.rollout.write_error
     assert results[-1].status == Exit.UNCONFIRMED
-    assert any("is rolling back to 0 %" in notice.text for notice in stage.notices)
+    assert any("is rolling back to 0%" in notice.text for notice in stage.notices)
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def _no_logs() -> None:
 
 
 def roll_back(stage: Stage) -> None:
-    """Start, and tick until 0 % is applied."""
+    """Start, and tick until 0% is applied."""
     stage.world.interceptors.append(hold_to_model)
     stage.start()
     for _ in range(10):
@@ -93,7 +93,7 @@ def test_a_verified_rollback_is_confirmed_and_replayed_from_the_counts(
         roll_back(stage)
         visits = stage.ticks(15)
         assert leak_check(stage).label is Label.CONFIRMED
-        assert f"{DIRECT} was logged at least 1 000 times" in sentence_of(leak_check(stage))
+        assert f"{DIRECT} was logged at least 1,000 times" in sentence_of(leak_check(stage))
         assert {visit.alerts for visit in visits} == {()}
         history = stage.store.history(stage.rollout.id)
         assert history[-1].kind == "leak_checked"

@@ -46,7 +46,7 @@ class Crash(BaseException):
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
-    """A stage with a rollout at 10 %."""
+    """A stage with a rollout at 10%."""
     with open_stage(tmp_path) as opened:
         opened.start()
         yield opened

@@ -26,7 +26,7 @@ HEALTHY: list[dict[str, object]] = []
 
 @pytest.fixture
 def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
-    """Yield a stage at 10 %: the next minutes raise a healthy canary and lower a sick one."""
+    """Yield a stage at 10%: the next minutes raise a healthy canary and lower a sick one."""
     played = scenario(function=function_with(), events=getattr(request, "param", HEALTHY))
     with open_stage(tmp_path, played) as stage:
         stage.start()

@@ -68,7 +68,7 @@ def outside() -> Outside:
 def stage(
     request: pytest.FixtureRequest, tmp_path: Path, empty_store: Store, outside: Outside
 ) -> Iterator[Stage]:
-    """Yield a stage at 10 % in `store`: the next minutes raise a healthy canary, or lower it."""
+    """Yield a stage at 10% in `store`: the next minutes raise a healthy canary, or lower it."""
     played = scenario(function=function_with(), events=getattr(request, "param", []))
     with open_stage(tmp_path, played, POLICY) as stage:
         stage.rewire(channel_notifier=FakeInbox(), hooks=ScriptedHooks(lambda: None))

@@ -19,7 +19,7 @@ WHY = "checkout looks broken (request of bot)"
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
-    """Yield a healthy stage at 10 %."""
+    """Yield a healthy stage at 10%."""
     with open_stage(tmp_path) as stage:
         stage.start()
         stage.tick_until(10)

@@ -50,7 +50,7 @@ STORES = {"sqlite": "sqlite", "dynamodb": "dynamodb"}
 
 @pytest.fixture(params=deep_after(1, STORES))
 def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
-    """Yield a stage at 10 % that waits for an approval; its canary fails after forty minutes."""
+    """Yield a stage at 10% that waits for an approval; its canary fails after forty minutes."""
     played, policy = scenario(function=function_with(), events=SICK), short_policy(steps=STEPS)
     with ExitStack() as stack:
         stage = stack.enter_context(open_stage(tmp_path, played, policy))

@@ -275,7 +275,7 @@ def test_the_slower_of_two_overlapping_ticks_is_busy_and_does_nothing(
 
 
 def tick_until_lowered(stage: Stage) -> TickOutcome:
-    """Tick until the weight is 0 %; return that visit."""
+    """Tick until the weight is 0%; return that visit."""
     for _ in range(5):
         visit = stage.tick()
         if stage.world.weight_now() == 0:
@@ -288,7 +288,7 @@ def rollback_notices(stage: Stage) -> list[str]:
     return [
         notice.text
         for notice in stage.notices
-        if "is rolling back to 0 %: criterion works fails" in notice.text
+        if "is rolling back to 0%: criterion works fails" in notice.text
     ]
 
 
@@ -413,7 +413,7 @@ def test_an_environment_that_cannot_be_read_is_never_written_and_pages_at_once(
 def test_a_rollback_without_a_store_at_0_voids_a_first_raise_that_is_decided_and_not_written(
     stage: Stage,
 ) -> None:
-    """Otherwise the next tick would write the raise after the operator saw 0 % confirmed."""
+    """Otherwise the next tick would write the raise after the operator saw 0% confirmed."""
 
     def crash() -> None:
         raise Crash

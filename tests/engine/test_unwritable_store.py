@@ -92,7 +92,7 @@ def test_a_failing_canary_is_rolled_back_and_notified(
     assert [
         notice.text
         for notice in stage.notices
-        if "is rolling back to 0 %: criterion works fails" in notice.text
+        if "is rolling back to 0%: criterion works fails" in notice.text
     ]
     assert stored_rollout(stage).phase is Phase.PROGRESSING
 
@@ -120,7 +120,7 @@ def test_a_manual_rollback_is_executed_read_back_and_notified_once(
     assert visit.problem
     assert [
         notice.text for notice in stage.notices if "orders#1 is rolling back" in notice.text
-    ] == ["orders#1 is rolling back to 0 %: support is paged"]
+    ] == ["orders#1 is rolling back to 0%: support is paged"]
 
 
 def leaseless(stage: Stage) -> PatchedStore:

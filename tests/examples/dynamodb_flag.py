@@ -103,7 +103,7 @@ class FlagItem(InspectableTarget):
         try:
             self._write(weight, only=token)
         except AWS_ERRORS as error:
-            text = error_text(f"{weight} % was not written to {self._target.name}", error)
+            text = error_text(f"{weight}% was not written to {self._target.name}", error)
             if _is_conflict(error):
                 raise WriteConflictError(f"{text}: it was changed since the decision") from error
             kind = WriteUncertainError if is_transient(error) else WriteRefusedError
@@ -116,7 +116,7 @@ class FlagItem(InspectableTarget):
         outdated_token: str = "",
         check: Callable[[TargetReading], object] | None = None,
     ) -> None:
-        """Write 0 % over any other weight, again and again until it is accepted."""
+        """Write 0% over any other weight, again and again until it is accepted."""
         deadline = self._clock.now() + within
         while True:
             try:
@@ -143,7 +143,7 @@ class FlagItem(InspectableTarget):
             self._write(0)
         except AWS_ERRORS as error:
             kind = TargetError if is_transient(error) else WriteRefusedError
-            text = error_text(f"0 % was not written to {self._target.name}", error)
+            text = error_text(f"0% was not written to {self._target.name}", error)
             raise kind(text) from error
 
     def _write(self, weight: int, only: str | None = None) -> None:

@@ -1,4 +1,4 @@
-"""A target of another package, in one file: validated, judged, moved from 0 to 100 % and back."""
+"""A target of another package, in one file: validated, judged, moved from 0 to 100% and back."""
 
 import sys
 from collections.abc import Iterator

@@ -123,7 +123,7 @@ def test_each_decision_is_the_answer_and_waits_for_the_weight() -> None:
 
 ERRORS = """\
 name: errors-after-an-hour
-summary: After an hour at the first step the canary answers 5 % of requests with a 5xx.
+summary: After an hour at the first step the canary answers 5% of requests with a 5xx.
 traffic: {requests_per_minute: 3000}
 stable: {median_ms: 150}
 canary: {median_ms: 144}

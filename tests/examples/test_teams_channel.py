@@ -57,7 +57,7 @@ def test_a_message_is_one_post(webhook: Host) -> None:
     deliver(webhook.url("/hook"))
     (got,) = webhook.requests
     data = json.loads(got.body)
-    assert data["title"].startswith("checkout#1 is rolled back, 0 % is applied: works fails, 95%")
+    assert data["title"].startswith("checkout#1 is rolled back, 0% is applied: works fails, 95%")
     assert data["text"] == a_message().text
 
 

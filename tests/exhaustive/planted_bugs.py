@@ -71,7 +71,7 @@ def save_ignores_version_and_fence(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(rows, "UPDATE", f"{statement} WHERE id = :id")
 
 
-@found_in(PASS_DUE, "a tick and a person sets 5 %", "no-stale-raise")
+@found_in(PASS_DUE, "a tick and a person sets 5%", "no-stale-raise")
 def raise_ignores_token(patch: pytest.MonkeyPatch) -> None:
     """A raise ignores the token that it was decided under."""
 
@@ -108,7 +108,7 @@ def acts_before_it_saves(patch: pytest.MonkeyPatch) -> None:
 
 @found_in(UNWRITTEN_START, "a tick and a rollback", "no-stale-raise")
 def a_late_raise_stays(patch: pytest.MonkeyPatch) -> None:
-    """A rollback at 0 % writes nothing, and no run takes back a raise that comes late."""
+    """A rollback at 0% writes nothing, and no run takes back a raise that comes late."""
 
     def shift(
         self: Executor, rollout: Rollout, move: SetWeight, patience: timedelta
@@ -126,7 +126,7 @@ def a_late_raise_stays(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(LoweringLoop, "_is_done", is_done)
 
 
-@found_in(UNWRITTEN_RAISE, "a tick and a person sets 10 %", "drift-is-kept")
+@found_in(UNWRITTEN_RAISE, "a tick and a person sets 10%", "drift-is-kept")
 def a_raise_without_trace_is_written_again(patch: pytest.MonkeyPatch) -> None:
     """A raise that left no trace is written again."""
 

@@ -25,11 +25,11 @@ A_TICK_AND: Final = "a tick and "
 LEASE_RETRY_INTERVAL: Final = timedelta(seconds=61)
 
 EXTERNAL_CHANGES: Final[Mapping[str, actors.Actor]] = {
-    "a person sets 50 %": lambda world: actors.manual_weight(world, 50),
-    "a person sets 5 %": lambda world: actors.manual_weight(world, 5),
-    "a person sets 10 %": lambda world: actors.manual_weight(world, 10),
-    "a person sets 100 %": lambda world: actors.manual_weight(world, 100),
-    "a person sets 0 %": lambda world: actors.manual_weight(world, 0),
+    "a person sets 50%": lambda world: actors.manual_weight(world, 50),
+    "a person sets 5%": lambda world: actors.manual_weight(world, 5),
+    "a person sets 10%": lambda world: actors.manual_weight(world, 10),
+    "a person sets 100%": lambda world: actors.manual_weight(world, 100),
+    "a person sets 0%": lambda world: actors.manual_weight(world, 0),
     "a deployment": actors.deployment,
 }
 BARE: Final[Mapping[str, actors.Actor]] = {"a bare rollback": actors.bare_rollback}
@@ -45,14 +45,14 @@ COMMANDS: Final[Mapping[Verb, Mapping[str, actors.Actor]]] = {
     },
     Verb.PROMOTE: {"a promotion": lambda world: actors.operator_command(world, Verb.PROMOTE)},
     Verb.SET_WEIGHT: {
-        "a person sets 50 % by force": lambda world: actors.forced_set_weight(world, 50)
+        "a person sets 50% by force": lambda world: actors.forced_set_weight(world, 50)
     },
 }
 # Beside these actors, one of the two may crash.
 CRASHING: Final = frozenset({*EXTERNAL_CHANGES, *COMMANDS[Verb.SET_WEIGHT]})
 
 # Slow updates matter only to actors that meet one in flight.
-SLOW_EXTERNAL_CHANGES: Final = ("a person sets 100 %", "a person sets 0 %", "a deployment")
+SLOW_EXTERNAL_CHANGES: Final = ("a person sets 100%", "a person sets 0%", "a deployment")
 
 
 class SearchCase(Immutable):

@@ -45,9 +45,9 @@ Position: TypeAlias = type[Live] | type[Pending] | type[None]
 class Place(StrEnum):
     """The step that is live, or the write that is pending; of a rollback: the one before it."""
 
-    FIRST_STEP = "10 % live"
-    LAST_STEP = "100 % live"
-    ADOPTED = "100 % adopted"
+    FIRST_STEP = "10% live"
+    LAST_STEP = "100% live"
+    ADOPTED = "100% adopted"
     FIRST_RAISE = "the first raise"
     LAST_RAISE = "a raise"
     RESTORE = "a restored weight"
@@ -249,7 +249,7 @@ def _reach_state(setup: SearchSetup, start: StartState) -> None:
 
 
 def _move_by_hand(setup: SearchSetup) -> None:
-    """Let a person set 50 %, and a tick pause for it."""
+    """Let a person set 50%, and a tick pause for it."""
     setup.run_process(actors.manual_weight(setup.world, 50))
     setup.tick(1)
 

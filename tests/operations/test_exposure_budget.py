@@ -65,7 +65,7 @@ def test_a_small_budget_holds_at_high_traffic_and_goes_on_once_it_falls(falling:
     assert (blocked.at - begin).total_seconds() < 30 * 60
     assert (advanced.at - begin).total_seconds() > 120 * 60
     assert blocked.body["reason"] == "over_exposure_budget"
-    assert "max_bad_requests is 1 900" in blocked.body["sentence"]
+    assert "max_bad_requests is 1,900" in blocked.body["sentence"]
 
 
 def test_traffic_that_never_falls_ends_a_rehearsal_after_a_day(falling: str) -> None:
@@ -104,7 +104,7 @@ def test_what_was_served_is_counted_by_step_and_what_is_expected_by_the_last_tra
     assert (step.weight, step.budget, step.criterion) == (10, 1, "works")
     assert (cost.requests, cost.failures) == (step.requests, step.failures)
     assert cost.failures / cost.requests == pytest.approx(0.002, rel=0.3)
-    assert cost.excess == 0  # a success rate of 80 % allows more
+    assert cost.excess == 0  # a success rate of 80% allows more
     assert cost.expected is not None
     assert cost.expected.per_minute == pytest.approx(100, rel=0.2)
     assert cost.expected.exceeds

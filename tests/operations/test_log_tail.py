@@ -92,7 +92,7 @@ class Endless:
 
 @cases("size, takes, cut, events", {
     "more events than anybody reads":
-        (4_000, timedelta(), f"after 12 000 events, at {clock_text(START)}", 12_000),
+        (4_000, timedelta(), f"after 12,000 events, at {clock_text(START)}", 12_000),
     "empty pages without end": (0, timedelta(), "after 100 pages", 0),
     "a log that is slow": (1, 7 * SECOND, f"after 1m, at {clock_text(START)}", 8),
 })  # fmt: skip

@@ -268,14 +268,14 @@ def test_a_control_distinguishes_callers_of_an_alias_from_no_traffic_at_all() ->
     assert rollout.sentence.startswith("criterion traffic fails: no request reached the canary")
 
 
-# --- silence at 100 % ---------------------------------------------------------------------------
+# --- silence at 100% ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("policy", deep_after(1, dict.fromkeys(["lambda-alias", *EVERY])))
 def test_requests_that_end_at_100_are_told_within_ten_minutes(policy: str, tmp_path: Path) -> None:
     gone = tmp_path / "gone.yaml"
     gone.write_text(
-        "name: gone\nsummary: Requests end at 100 %.\ntraffic: {requests_per_minute: 600}\n"
+        "name: gone\nsummary: Requests end at 100%.\ntraffic: {requests_per_minute: 600}\n"
         "stable: {median_ms: 150}\ncanary: {median_ms: 144}\nevents:\n"
         "  - {kind: traffic, times: 0, at: {step: 3, after: 30s}}\n"
     )

@@ -380,7 +380,7 @@ def test_a_target_is_named_by_its_resource_wherever_it_is_shown(kind: str) -> No
     policy = policy_with({"kind": "traffic", "metric": "requests"}, target=target)
     assert policy.target.name in desired_monitoring(policy).dashboard.text
     if not policy.target.permanent_by:
-        with pytest.raises(UsageError, match=f"100 % of a {kind} target permanent is not known"):
+        with pytest.raises(UsageError, match=f"100% of a {kind} target permanent is not known"):
             permanent_data(policy, None, ("cdk",))
         return
     data = permanent_data(policy, None, ("cdk",))

@@ -131,7 +131,7 @@ def test_at_both_ends_chance_is_no_excuse(
 
 def test_minutes_outside_the_stretch_do_not_count() -> None:
     early = Series({BEGIN - 60: 500.0, BEGIN: 100.0, BEGIN + 1_800: 500.0})
-    assert metric_check(early, 900).detail.startswith("100 of 1 000 requests (10%)")
+    assert metric_check(early, 900).detail.startswith("100 of 1,000 requests (10%)")
 
 
 @pytest.mark.parametrize(
@@ -232,14 +232,14 @@ def test_events_that_were_read_in_part_say_so() -> None:
             a_reading(10),
             "weight",
             CheckLevel.FAIL,
-            "rolls back to 0 %",
+            "rolls back to 0%",
         ),
         "after a success": (
             AFTER_SUCCESS,
             a_reading(50),
             "weight",
             CheckLevel.FAIL,
-            "expects 100 %",
+            "expects 100%",
         ),
         "an update": (
             AT_10,
@@ -315,8 +315,8 @@ def test_the_boolean_is_true_only_at_100() -> None:
         for weight in (0, 10, 100)
     }
     assert texts[0] == texts[10]
-    assert texts[10].endswith("=false, as it should be below 100 % (true only at 100 %)")
-    assert texts[100].endswith("=true, as it should be at 100 %")
+    assert texts[10].endswith("=false, as it should be below 100% (true only at 100%)")
+    assert texts[100].endswith("=true, as it should be at 100%")
 
 
 def test_no_clear_weight_fails_without_a_rollout_too() -> None:

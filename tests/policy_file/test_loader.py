@@ -166,4 +166,4 @@ def test_a_policy_with_a_piece_replaced_is_a_policy_or_a_policy_error(data: st.D
         text_lines = loads(text, "p.yaml").steps_text().split("\n")
     except PolicyError as error:
         text_lines = str(error).split("\n")
-    assert all(line.startswith(("p.yaml:", "10 % for 1h, ")) for line in text_lines)
+    assert all(line.startswith(("p.yaml:", "10% for 1h, ")) for line in text_lines)

@@ -59,7 +59,7 @@ def broken(rules: str, policy: str = POLICY) -> list[str]:
     "a success rate as strict": ("criteria: [{kind: success_rate, min: 99.5%}]", True),
     "a success rate less strict": ("criteria: [{kind: success_rate, min: 99%}]", True),
     "a success rate that is stricter": ("criteria: [{kind: success_rate, min: 99.6%}]", False),
-    "a latency, which compares with nothing at 100 %":
+    "a latency, which compares with nothing at 100%":
         ("criteria: [{kind: latency_increase, max_increase: 10%}]", True),
     "a latency that is stricter": ("criteria: [{kind: latency_increase, max_increase: 5%}]", False),
     "a kind that only reports": ("criteria: [{kind: traffic}]", False),
@@ -77,12 +77,12 @@ def test_a_policy_keeps_a_rule_or_breaks_it(rules: str, kept: bool) -> None:
         "steps[1].bake: must be at least 2h, not 1h (rule min_bake)",
     ]),
     "the raise": ("max_raise: 45", [
-        "steps[1].weight: adds 50 %, and at most 45 is allowed (rule max_raise)",
+        "steps[1].weight: adds 50%, and at most 45 is allowed (rule max_raise)",
     ]),
     "the first raise, too": ("max_raise: 5", [
-        "steps[0].weight: adds 10 %, and at most 5 is allowed (rule max_raise)",
-        "steps[1].weight: adds 50 %, and at most 5 is allowed (rule max_raise)",
-        "steps[2].weight: adds 40 %, and at most 5 is allowed (rule max_raise)",
+        "steps[0].weight: adds 10%, and at most 5 is allowed (rule max_raise)",
+        "steps[1].weight: adds 50%, and at most 5 is allowed (rule max_raise)",
+        "steps[2].weight: adds 40%, and at most 5 is allowed (rule max_raise)",
     ]),
     "the bound": ("criteria: [{kind: alarm}, {kind: success_rate, min: 99.9%}]", [
         "criteria: must have a criterion alarm (rule criteria[0])",

@@ -41,8 +41,8 @@ def lines_of(entries: list[Entry], form: Any = history_blocks) -> list[str]:
     "AWS was asked and did not say": ({"caller": ""}, "me (identity unverified)"),
 })  # fmt: skip
 def test_who_did_it_is_what_was_claimed_and_what_aws_says(facts: Any, who: str) -> None:
-    (line,) = lines_of([entry("applied", "10 % is applied", **facts)])
-    assert line.endswith(f" 10 % is applied  (tick, run by {who})")
+    (line,) = lines_of([entry("applied", "10% is applied", **facts)])
+    assert line.endswith(f" 10% is applied  (tick, run by {who})")
 
 
 def command(verb: str, kind: str, **facts: Any) -> Entry:
@@ -75,14 +75,14 @@ def test_a_tick_is_told_from_a_person(entries: list[Entry], ticks: list[bool]) -
 
 def test_a_timeline_has_transitions_only_and_no_names() -> None:
     entries = [
-        entry("started", "going to 10 %"),
+        entry("started", "going to 10%"),
         entry("write_retried", "writing it again"),
         entry("evidence", "baking"),
-        entry("applied", "10 % is applied"),
+        entry("applied", "10% is applied"),
     ]
     assert lines_of(entries, timeline) == [
-        "2026-11-24 12:01        10 %  started       going to 10 %",
-        "2026-11-24 12:01        10 %  applied       10 % is applied",
+        "2026-11-24 12:01        10%  started       going to 10%",
+        "2026-11-24 12:01        10%  applied       10% is applied",
     ]
     assert len(lines_of(entries)) == 4
 
@@ -110,14 +110,14 @@ def test_findings_are_below_what_they_decided_unless_its_sentence_has_them(
 
 
 @cases("kind, facts, shown", {
-    "a start writes": ("started", {"weight_from": 0}, "0 → 10 %"),
-    "an advance writes": ("advanced", {"weight_from": 5}, "5 → 10 %"),
-    "an adoption writes nothing": ("started", {"weight_from": 10}, "10 %"),
-    "from an unknown weight": ("rolling_back", {"weight_from": None}, "10 %"),
-    "drift, at the live weight": ("paused", {"weight_from": 20}, "20 %"),
+    "a start writes": ("started", {"weight_from": 0}, "0 → 10%"),
+    "an advance writes": ("advanced", {"weight_from": 5}, "5 → 10%"),
+    "an adoption writes nothing": ("started", {"weight_from": 10}, "10%"),
+    "from an unknown weight": ("rolling_back", {"weight_from": None}, "10%"),
+    "drift, at the live weight": ("paused", {"weight_from": 20}, "20%"),
     "set-weight": (
         "paused", {"weight_from": 10, "cause": {"verb": Verb.SET_WEIGHT, "weight": 30}},
-        "10 → 30 %",
+        "10 → 30%",
     ),
 })  # fmt: skip
 def test_the_weight_is_that_after_the_entry(kind: str, facts: Any, shown: str) -> None:

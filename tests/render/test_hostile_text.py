@@ -109,7 +109,7 @@ def a_rollout_with(text: str) -> Rollout:
 
 
 def a_waiting_rollout_with(text: str) -> Rollout:
-    """Return the rollout before its 0 % is confirmed: it waits for that, for `text` as a reason."""
+    """Return the rollout before its 0% is confirmed: it waits for that, for `text` as a reason."""
     return replace(a_rollout_with(text), state=a_state(Phase.ROLLING_BACK, sentence=text))
 
 

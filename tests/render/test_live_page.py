@@ -29,9 +29,9 @@ NEWEST = int((NOON + MINUTE).timestamp())  # end of the newest minute that was j
 
 @pytest.fixture
 def baking() -> Rollout:
-    """A rollout that bakes at 10 % since noon; its step is judged from 12:02 on."""
+    """A rollout that bakes at 10% since noon; its step is judged from 12:02 on."""
     return a_rollout(
-        state=a_state(applied=True, reason=Reason.BAKING, sentence="baking at 10 %"),
+        state=a_state(applied=True, reason=Reason.BAKING, sentence="baking at 10%"),
         policy=a_policy(), seen_weight=10, findings=(a_finding(start=NEWEST - 300, end=NEWEST),),
     )  # fmt: skip
 
@@ -57,20 +57,20 @@ def step(rollout: Rollout, weight: str, now: Any = NOON) -> str:
 def test_a_view_is_one_screen_that_says_everything(baking: Rollout) -> None:
     day = f"{NOON:%Y-%m-%d}"
     assert lines(baking, NOON + 3 * MINUTE) == [
-        "checkout#1  progressing  10 %",
+        "checkout#1  progressing  10%",
         "",
-        f"  ▶   10 %  10m  {'█' * 6:░<24} 3m elapsed, 9m left",
-        "  ·   50 %  10m",
-        "  ·  100 %  30m",
+        f"  ▶   10%  10m  {'█' * 6:░<24} 3m elapsed, 9m left",
+        "  ·   50%  10m",
+        "  ·  100%  30m",
         "",
-        "  because   baking at 10 %",
-        "  next      50 % if every criterion of this step passes, at the first tick from",
+        "  because   baking at 10%",
+        "  next      50% if every criterion of this step passes, at the first tick from",
         f"            {clock_text(NOON + 15 * MINUTE)} on (in 12m)",
         "  waiting   for the bake, then 3m until its data are final",
         f"  updated   {clock_text(NOON)}, 3m ago",
         "",
         "        criterion  target   measured  samples  evidence",
-        "  pass  works      ≥ 99.9%    99.95%    2 000  no regression detected",
+        "  pass  works      ≥ 99.9%    99.95%    2,000  no regression detected",
         f"  measured over all judged minutes of a step, from {day} 11:56 to",
         "    12:01 UTC; the newest is 2m old",
         "",
@@ -89,14 +89,14 @@ def test_a_view_is_one_screen_that_says_everything(baking: Rollout) -> None:
 def test_the_current_step_says_how_much_of_its_bake_is_left(
     baking: Rollout, minutes: int, left: str
 ) -> None:
-    row = step(baking, "10 %", NOON + minutes * MINUTE)
-    assert row.startswith("▶   10 %  10m")
+    row = step(baking, "10%", NOON + minutes * MINUTE)
+    assert row.startswith("▶   10%  10m")
     assert row.endswith(f" {left}")
 
 
 def test_a_weight_that_is_not_in_force_yet_has_no_bake(baking: Rollout) -> None:
     moving = replace(baking, state=a_state(), seen_weight=None)
-    assert step(moving, "10 %") == "▶   10 %  10m  waits until the weight is applied"
+    assert step(moving, "10%") == "▶   10%  10m  waits until the weight is applied"
 
 
 @pytest.mark.parametrize(
@@ -112,17 +112,17 @@ def test_the_steps_are_marked_done_current_or_ahead(
     baking: Rollout, phase: Phase, rows: list[str]
 ) -> None:
     at_50 = replace(baking, state=a_state(phase, baking.policy, step=1))
-    assert [step(at_50, weight)[0] for weight in ("10 %", "50 %", "100 %")] == rows
+    assert [step(at_50, weight)[0] for weight in ("10%", "50%", "100%")] == rows
 
 
 def test_a_paused_rollout_has_nothing_left_to_wait_for(baking: Rollout) -> None:
     paused = replace(baking, state=a_state(Phase.PAUSED, applied=True))
-    assert step(paused, "10 %", NOON + 3 * MINUTE) == "▶   10 %  10m  paused"
+    assert step(paused, "10%", NOON + 3 * MINUTE) == "▶   10%  10m  paused"
 
 
 def test_the_next_action_has_a_countdown_unless_it_waits_for_an_operator(baking: Rollout) -> None:
     next_ = (
-        "50 % if every criterion of this step passes, at the first tick from "
+        "50% if every criterion of this step passes, at the first tick from "
         f"{clock_text(NOON + 15 * MINUTE)} on"
     )
     assert fact(baking, "next", NOON + 5 * MINUTE) == f"{next_} (in 10m)"

@@ -31,13 +31,13 @@ def page(rollout: Rollout, *entries: Entry) -> str:
 
 def test_a_page_has_the_status_of_a_rollout_and_its_timeline() -> None:
     standing = a_rollout(state=a_state(applied=True, sentence="baking"), findings=(WORKS,))
-    assert page(standing, entry("10 % is applied")).splitlines() == [
-        "### checkout\\#<!-- -->1: progressing at 10 %",
+    assert page(standing, entry("10% is applied")).splitlines() == [
+        "### checkout\\#<!-- -->1: progressing at 10%",
         "",
         "baking",
         "",
-        "- \\[10 % 1h\\] > 100 % 24h",
-        "- next: 100 % if every criterion of this step passes, at the first tick from "
+        "- \\[10% 1h\\] > 100% 24h",
+        "- next: 100% if every criterion of this step passes, at the first tick from "
         f"{clock_text(NOON + 68 * MINUTE)} on",
         f"- revision code-1, updated {clock_text(NOON)}, 1m ago",
         "",
@@ -45,12 +45,12 @@ def test_a_page_has_the_status_of_a_rollout_and_its_timeline() -> None:
         "| --- | --- | --- | ---: | ---: | --- | --- |",
         "| open | errors-per-request | ≤ 0.1% | – | – | not judged yet | gate |",
         "| open | fast | ≤ +5% | – | – | not judged yet | gate |",
-        "| FAIL | works | ≥ 99.9% | 98% | 1 000 | regression detected | gate |",
+        "| FAIL | works | ≥ 99.9% | 98% | 1,000 | regression detected | gate |",
         "",
         f"measured over all judged minutes of a step, from {time_range_text(0, 300)}",
         "",
         "```text",
-        "2026-11-24 12:00        10 %  applied       10 % is applied",
+        "2026-11-24 12:00        10%  applied       10% is applied",
         "```",
     ]
 
@@ -73,9 +73,9 @@ def test_a_page_has_the_status_of_a_rollout_and_its_timeline() -> None:
         ("> a quote", "\\> a quote"),
         ("- an item", "\\- an item"),
         ("1. an item", "1\\. an item"),
-        ("0.4 % of them", "0.4 % of them"),
-        ("-3 %", "\\-3 %"),
-        ("10 % is applied", "10 % is applied"),
+        ("0.4% of them", "0.4% of them"),
+        ("-3%", "\\-3%"),
+        ("10% is applied", "10% is applied"),
         ("back\\slash", "back\\\\slash"),
     ],
 )

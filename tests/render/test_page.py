@@ -16,14 +16,14 @@ from controller.render.page import (
 
 NAME = "SlackBedrockStack-SlackEventHandler898FE80E-TJUkrbzJtXGK"
 SENTENCE = (
-    "SC-004 fails: 926 of 18 528 requests (5 %) failed from 2026-11-24 10:28 UTC on, for "
-    "1d 2h 05m, at most ≤ 0.1 % allowed; latency was 512.4 ms"
+    "SC-004 fails: 926 of 18,528 requests (5%) failed from 2026-11-24 10:28 UTC on, for "
+    "1d 2h 05m, at most ≤ 0.1% allowed; latency was 512.4 ms"
 )
-WHOLE = ("18 528", "5 %", "2026-11-24 10:28 UTC", "1d 2h 05m", "≤ 0.1 %", "512.4 ms")
+WHOLE = ("18,528", "5%", "2026-11-24 10:28 UTC", "1d 2h 05m", "≤ 0.1%", "512.4 ms")
 TITLES = ("", "criterion", "target", "samples", "evidence")
 CRITERIA = PageTable(
     [
-        (TextSpan("FAIL", Tone.BAD), "SC-004", "≥ 99.9 %", "18 528", "regression detected"),
+        (TextSpan("FAIL", Tone.BAD), "SC-004", "≥ 99.9%", "18,528", "regression detected"),
         (TextSpan("pass", Tone.GOOD), "p95-integration", "≤ 500 ms", "7", "no regression detected"),
     ],
     TITLES,
@@ -39,12 +39,12 @@ def drawn(page: Page, width: int) -> list[str]:
 def test_in_a_pipe_a_paragraph_and_a_row_are_one_line_each() -> None:
     page: Page = [
         paragraph(SENTENCE, indent=2),
-        PageTable([("because", SENTENCE), ("next", "50 %")]),
+        PageTable([("because", SENTENCE), ("next", "50%")]),
     ]
     assert plain_text(page).split("\n") == [
         f"  {SENTENCE}",
         f"because  {SENTENCE}",
-        "next     50 %",
+        "next     50%",
     ]
 
 
@@ -64,12 +64,12 @@ def test_on_a_terminal_no_word_no_number_and_no_value_is_broken(width: int) -> N
 def test_a_table_that_does_not_fit_becomes_a_paragraph_for_each_row() -> None:
     assert drawn([CRITERIA], 80) == [
         "      criterion        target    samples  evidence",
-        "FAIL  SC-004           ≥ 99.9 %   18 528  regression detected",
+        "FAIL  SC-004           ≥ 99.9%    18,528  regression detected",
         "pass  p95-integration  ≤ 500 ms        7  no regression detected",
     ]
     assert drawn([CRITERIA], 40) == [
         "FAIL SC-004",
-        "    target ≥ 99.9 %; samples 18 528;",
+        "    target ≥ 99.9%; samples 18,528;",
         "    evidence regression detected",
         "pass p95-integration",
         "    target ≤ 500 ms; samples 7;",

@@ -53,9 +53,7 @@ def test_a_step_that_was_passed_keeps_its_numbers() -> None:
     left = an_entry("advanced", step=1, findings=[a_stored_finding(samples=2_000)])
     rollout = at_50(findings=(a_finding(),))
     lines = shown(rollout, an_entry("started"), left)
-    assert (
-        lines[lines.index("  earlier steps  10 %") + 1] == "  works          pass 99.95% of 2 000"
-    )
+    assert lines[lines.index("  earlier steps  10%") + 1] == "  works          pass 99.95% of 2,000"
     assert not any("earlier steps" in line for line in shown(rollout, an_entry("started")))
 
 

@@ -46,7 +46,7 @@ LEAK_CHECK = a_finding(
 )
 
 
-BAKING = a_state(applied=True, reason=Reason.BAKING, sentence="baking at 10 %")
+BAKING = a_state(applied=True, reason=Reason.BAKING, sentence="baking at 10%")
 
 
 @pytest.fixture
@@ -104,15 +104,15 @@ GOING_BACK, BACK = a_state(Phase.ROLLING_BACK), a_state(Phase.ROLLED_BACK)
 @pytest.mark.parametrize(
     ("state", "seen", "text"),
     [
-        (a_state(), 10, "10 %"),
-        (a_state(), None, "10 %"),
-        (a_state(applied=True), 30, "30 % live, expected 10 %"),
-        (a_state(), 0, "0 % live, going to 10 %"),
-        (GOING_BACK, 10, "10 % live, going to 0 %"),
-        (GOING_BACK, None, "unknown weight, going to 0 %"),
-        (GOING_BACK, 0, "0 % written, not applied yet"),
-        (BACK, 0, "0 %"),
-        (BACK, 75, "75 % live, expected 0 %"),
+        (a_state(), 10, "10%"),
+        (a_state(), None, "10%"),
+        (a_state(applied=True), 30, "30% live, expected 10%"),
+        (a_state(), 0, "0% live, going to 10%"),
+        (GOING_BACK, 10, "10% live, going to 0%"),
+        (GOING_BACK, None, "unknown weight, going to 0%"),
+        (GOING_BACK, 0, "0% written, not applied yet"),
+        (BACK, 0, "0%"),
+        (BACK, 75, "75% live, expected 0%"),
     ],
 )
 def test_the_headline_says_the_weight_that_is_live(
@@ -161,41 +161,41 @@ def rollout_of(name: str, state: State, **facts: Any) -> Rollout:
 
 
 PAUSED = a_state(Phase.PAUSED)
-IN_FORCE_BY = f"next: rolls back unless 10 % is applied by {clock_text(NOON + 10 * MINUTE)}"
+IN_FORCE_BY = f"next: rolls back unless 10% is applied by {clock_text(NOON + 10 * MINUTE)}"
 NOT_AT_ZERO = {ConditionKind.UNCONFIRMED: Condition(NOON, "it is NOT rolled back.", critical=True)}
 ROWS = [
     pytest.param(
         rollout_of("a", GOING_BACK, seen_weight=10, conditions=NOT_AT_ZERO),
-        "!  a#1  rolling_back  10 % live, going to 0 %  it is NOT rolled back. a says why",
+        "!  a#1  rolling_back  10% live, going to 0%  it is NOT rolled back. a says why",
         id="not at zero",
     ),
     pytest.param(
         rollout_of("b", a_state(Phase.ROLLED_BACK, leak_check=LEAK_CHECK, watch_until=FAR)),
-        "!  b#1  rolled_back  0 %  leak check failed: 3 requests.", id="requests still arrive",
+        "!  b#1  rolled_back  0%  leak check failed: 3 requests.", id="requests still arrive",
     ),
     pytest.param(
         rollout_of("c", GOING_BACK, seen_weight=10),
-        "!  c#1  rolling_back  10 % live, going to 0 %  c says why", id="on its way back",
+        "!  c#1  rolling_back  10% live, going to 0%  c says why", id="on its way back",
     ),
     pytest.param(
-        rollout_of("d", PAUSED), "!  d#1  paused  10 %  d says why", id="paused"
+        rollout_of("d", PAUSED), "!  d#1  paused  10%  d says why", id="paused"
     ),
     pytest.param(
         rollout_of("e", a_state(), updated=NOON),
-        f"!  e#1  progressing  10 %  no tick for 2h 00m: is the schedule running? {IN_FORCE_BY}",
+        f"!  e#1  progressing  10%  no tick for 2h 00m: is the schedule running? {IN_FORCE_BY}",
         id="not ticked",
     ),
     pytest.param(
-        rollout_of("f", a_state()), f"   f#1  progressing  10 %  {IN_FORCE_BY}",
+        rollout_of("f", a_state()), f"   f#1  progressing  10%  {IN_FORCE_BY}",
         id="on its way",
     ),
     pytest.param(
         rollout_of("g", a_state(Phase.ROLLED_BACK, leak_check=LEAK_CHECK, watch_until=NOON)),
-        "   g#1  rolled_back  0 %  g says why", id="rolled back long ago",
+        "   g#1  rolled_back  0%  g says why", id="rolled back long ago",
     ),
     pytest.param(
         rollout_of("h", a_state(Phase.SUCCEEDED), updated=NOON),
-        "   h#1  succeeded  100 %  h says why", id="complete",
+        "   h#1  succeeded  100%  h says why", id="complete",
     ),
 ]  # fmt: skip
 
@@ -216,7 +216,7 @@ def test_a_terminal_gets_the_most_urgent_and_how_many_others_there_are() -> None
     rollouts: Any = [row.values[0] for row in ROWS] * 200
     lines = plain_text(overview_page(rollouts, LATER, 50)).split("\n")
     assert (len(lines), {line[0] for line in lines[:50]}) == (51, {"!"})
-    assert lines[50].startswith("1 550 less urgent rollouts left out (350 rolled_back, ")
+    assert lines[50].startswith("1,550 less urgent rollouts left out (350 rolled_back, ")
     assert lines[50].endswith("read all of them: rolloutctl status | less")
     assert len(plain_text(overview_page(rollouts[:50], LATER, 50)).split("\n")) == 50
 

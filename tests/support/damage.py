@@ -86,7 +86,7 @@ STATE_DAMAGES: Mapping[str, Callable[[str], bytes]] = {
     "more digits than Python reads": _many_digits,
     "an infinite weight": _with_position(weight=float("inf")),
     "a weight that is no number": _with_position(weight=float("nan")),
-    "a weight above 100 %": _with_position(weight=101),
+    "a weight above 100%": _with_position(weight=101),
     "a weight as text": _with_position(weight="10"),
     "an unknown phase": _with_state(phase="finished"),
     "no phase": _with_state(phase=None),

@@ -37,7 +37,7 @@ HOSTILE_TEXTS: Final = {
 }
 # Texts that people really write.
 HARMLESS_TEXTS: Final = (
-    "Checkout über das API-Gateway: 50 % (größer/gleich)",
+    "Checkout über das API-Gateway: 50% (größer/gleich)",
     "日本語の説明、全角　スペース",
     "مرحبا بالعالم",
     "no-break\xa0space, thin\u2009space, a::b, # and [x]",

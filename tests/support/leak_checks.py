@@ -100,7 +100,7 @@ def decide_at(
     target: TargetReading | UnreadableTarget | None = None,
     owns: bool = True,
 ) -> Decision:
-    """Return the decision of a tick; target: at 0 % unless another is given."""
+    """Return the decision of a tick; target: at 0% unless another is given."""
     observation = Observation(target or a_reading(0), series, owns)
     return decide(rollout, Observed(observation), NOON + minute * MINUTE)
 

@@ -48,7 +48,7 @@ def errors_between(first: float, last: float) -> Callable[[int], float]:
 class RecordedRun:
     """A rollout with its history, recorded as the tick does it.
 
-    The canary has a hundred requests a minute at 10 %, and as many more at a higher weight.
+    The canary has a hundred requests a minute at 10%, and as many more at a higher weight.
     errors: the errors in the minute at a unix second, of a hundred requests.
     failing_metrics: metrics whose queries fail.
     """
@@ -96,7 +96,7 @@ class RecordedRun:
         return Observation(target, series | failed)
 
     def _scale(self, second: int) -> float:
-        """Return how many times the requests of 10 % came in that minute."""
+        """Return how many times the requests of 10% came in that minute."""
         seen = [weight for at, weight in self._raises if at <= second]
         return seen[-1] / 10 if seen else 1.0
 

@@ -188,7 +188,7 @@ def a_state(
     plain: dict[str, Any] = {
         "since": NOON,
         "reason": Reason.STARTED,
-        "sentence": "Started at 10 %.",
+        "sentence": "Started at 10%.",
     }
     match phase:
         case Phase.PROGRESSING | Phase.PAUSED:

@@ -48,7 +48,7 @@ CRITERIA: Mapping[str, Mapping[str, Any]] = {
     "share": {"kind": "threshold", "metric": "rejects", "per": "requests", "max": "1%"},
     "count": {"kind": "threshold", "metric": "rejects", "max": 10, "min_samples": 1},
 }  # fmt: skip
-# 5 % of a day of requests were slower than 400 ms.
+# 5% of a day of requests were slower than 400 ms.
 BASELINE = BaselineMeasurement(400.0, 100_000, 0, 86_400, 0.05, 1.0)
 BASELINES = {"beside": BASELINE, "stored": BASELINE}
 
@@ -100,7 +100,7 @@ def beside(
 
 
 def stored(slow: float, slower: float, requests: float = 100, hung: float = 0) -> Minute:
-    """Return requests slower than 1.05 times the stored p95, and than that after 5 % of drift.
+    """Return requests slower than 1.05 times the stored p95, and than that after 5% of drift.
 
     hung: those that took more than three times the stored p95.
     """

@@ -114,7 +114,7 @@ class Stage:
         for _ in range(20):
             if (visit := self.tick()).rollout.weight == weight:
                 return visit
-        raise AssertionError(f"{weight} % was never asked for: {self.rollout.sentence}")
+        raise AssertionError(f"{weight}% was never asked for: {self.rollout.sentence}")
 
     def ticks(self, number: int) -> list[TickOutcome]:
         """Tick once a minute."""

@@ -92,7 +92,7 @@ FIRST_UNFINISHED = a_three_step_rollout(
     a_state(position=Pending(0, 10, 0, "token-1", NOON, first_look=NOON, tried=NOON))
 )
 UNFINISHED = a_three_step_rollout(a_state(position=replace(TO_50, first_look=NOON)))
-# A write that may raise nothing: contradictory variables at 100 % that were put right.
+# A write that may raise nothing: contradictory variables at 100% that were put right.
 NOT_A_RAISE = a_three_step_rollout(
     a_state(position=Pending(2, 100, 100, "token-1", NOON, NOON, tried=NOON, live=live_at(100)))
 )
@@ -106,7 +106,7 @@ AFTER_SUCCESS = a_three_step_rollout(
 )
 
 
-# Parts of a policy. A freeze from 12:10 to 18:00; the bake at 10 % ends in it, at 12:12.
+# Parts of a policy. A freeze from 12:10 to 18:00; the bake at 10% ends in it, at 12:12.
 FREEZE: Mapping[str, Any] = {
     "freeze": {"zone": "UTC", "daily": [{"from": "12:10", "to": "18:00"}]},
 }
@@ -177,7 +177,7 @@ def a_paused_rollout(
 
 
 def refused_write(decision: Decision, minute: float, why: str = "access denied") -> Decision:
-    """Return `decision` after the target refused its write of 0 %, so many minutes after noon."""
+    """Return `decision` after the target refused its write of 0%, so many minutes after noon."""
     failed = WriteFailed(decision, why, permanent=True)
     return decide(decision.rollout, failed, NOON + minute * MINUTE)
 

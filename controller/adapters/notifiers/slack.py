@@ -99,7 +99,7 @@ def blocks(rollout: Rollout, message: Message, page_url: str = "") -> dict[str, 
     title = headline(rollout, message)
     line = printable(f"{_MARKS[message.severity]}{title}")
     shown = [line] if message.text == title else [line, message.text]
-    facts = [message.phase, f"{message.weight} %", message.reason, clock_text(message.at)]
+    facts = [message.phase, f"{message.weight}%", message.reason, clock_text(message.at)]
     # The key of the message in the history, and the run id in the log.
     context = [", ".join(facts), message.key, f"run {message.run}" if message.run else ""]
     links: list[dict[str, Any]] = []

@@ -71,7 +71,7 @@ class SnsChannel(Channel):
 
 def subject(message: Message, rollout: Rollout) -> str:
     """Return the subject: severity, rollout, kind and weight, in printable ASCII, 100 at most."""
-    line = f"[{message.severity}] {rollout.id}: {message.kind} at {message.weight} %"
+    line = f"[{message.severity}] {rollout.id}: {message.kind} at {message.weight}%"
     ascii_line = printable("".join(one if " " <= one <= "~" else "?" for one in line))
     fits = len(ascii_line) <= MOST_SUBJECT
     return ascii_line if fits else f"{ascii_line[: MOST_SUBJECT - 3]}..."
@@ -82,7 +82,7 @@ def text(message: Message, rollout: Rollout) -> str:
     facts = {
         "rollout": rollout.id,
         "phase": message.phase,
-        "weight": f"{message.weight} %",
+        "weight": f"{message.weight}%",
         "reason": message.reason,
         "target": rollout.target,
         "at": clock_text(message.at),

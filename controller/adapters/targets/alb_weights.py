@@ -112,7 +112,7 @@ class ListenerRule(Resource[RuleActions]):
             client.modify_rule(RuleArn=self._target.rule, Actions=actions)
 
     def write_problem(self, weight: int, error: Exception, snapshot: RuleActions) -> str:
-        return error_text(f"{self.name} was not set to {weight} % ({self._writing})", error)
+        return error_text(f"{self.name} was not set to {weight}% ({self._writing})", error)
 
     def _reading_of(self, actions: Sequence[Action]) -> TargetReading:
         weights = weights_of(forward_of(actions) or {})
@@ -179,7 +179,7 @@ def weights_of(forward: Action) -> dict[str, int]:
 def with_weight(forward: Action, target: AlbWeights, weight: int) -> dict[str, Any]:
     """Return `forward` with `weight` percent on the canary, and all else in it as it was.
 
-    Other groups keep their weights; the pair then keeps its sum, and only 0 % is exact.
+    Other groups keep their weights; the pair then keeps its sum, and only 0% is exact.
     """
     weights = weights_of(forward)
     pair = weights.get(target.stable, 0) + weights.get(target.canary, 0)
@@ -299,7 +299,7 @@ class AlbWeightsTarget(ResourceTarget[RuleActions]):
         snapshot = self._rule.read()
         self._check_token(snapshot, weight, token)
         if problems := [*self._problems(snapshot), *health_problems]:
-            raise WriteRefusedError(f"{weight} % was not written: {'; '.join(problems)}")
+            raise WriteRefusedError(f"{weight}% was not written: {'; '.join(problems)}")
         once = self._account.single_try("elbv2", RAISE_S)
         self._write_once(snapshot, weight, partial(self._rule.write_by, once))
 

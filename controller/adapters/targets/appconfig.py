@@ -293,7 +293,7 @@ class HostedConfiguration(Resource[ConfigurationState]):
         return int(answer["VersionNumber"])
 
     def stop_update(self, snapshot: ConfigurationState) -> str:
-        """Stop a deployment of the profile that would hold up 0 %; another profile's goes on.
+        """Stop a deployment of the profile that would hold up 0%; another profile's goes on.
 
         So does one whose end by a stop would bring a higher weight back: a process that dies then
         would leave that.
@@ -306,9 +306,9 @@ class HostedConfiguration(Resource[ConfigurationState]):
         except TargetError as error:
             return str(error)
         if weight_in(snapshot.document, self._target) == 0 and earlier != 0:
-            return f"{newest.text}, and it brings 0 %"
+            return f"{newest.text}, and it brings 0%"
         if weight is not None and (earlier is None or earlier > weight):
-            shown = "an unclear weight" if earlier is None else f"{earlier} %"
+            shown = "an unclear weight" if earlier is None else f"{earlier}%"
             return f"{newest.text}, and stopping it would bring {shown} back"
         # While a deployment bakes, it ends only by a revert.
         revert = {"AllowRevert": True} if newest.state == "BAKING" else {}
@@ -330,7 +330,7 @@ class HostedConfiguration(Resource[ConfigurationState]):
 
     def write_problem(self, weight: int, error: Exception, snapshot: ConfigurationState) -> str:
         operation = getattr(error, "operation_name", "StartDeployment")
-        text = error_text(f"{self.name} was not set to {weight} % (appconfig:{operation})", error)
+        text = error_text(f"{self.name} was not set to {weight}% (appconfig:{operation})", error)
         if code_of(error) == "ServiceQuotaExceededException":
             text += "; delete versions of the profile that are not deployed"
         if snapshot.busy is not None:
@@ -355,7 +355,7 @@ class HostedConfiguration(Resource[ConfigurationState]):
         if grows or bakes:
             yield (
                 f"deployment strategy {strategy} grows for {grows} min and bakes for {bakes} min: "
-                "until it ends no other deployment is taken, not even one to 0 %, and an alarm of "
+                "until it ends no other deployment is taken, not even one to 0%, and an alarm of "
                 "the environment takes it back; name one with 0 for both"
             )
 
@@ -367,13 +367,13 @@ class HostedConfiguration(Resource[ConfigurationState]):
         if environment.get("Monitors"):
             yield (
                 f"{self._target.environment} has alarms: one that fires while a version is being "
-                "deployed takes it back, also one with 0 %; remove them, the policy has its own"
+                "deployed takes it back, also one with 0%; remove them, the policy has its own"
             )
         if snapshot.others:
             yield (
                 f"profile {' and '.join(snapshot.others)} is deployed to the same environment: "
                 "while one of its deployments is in progress, no weight can be changed, not even "
-                "to 0 %; a separate environment has no such wait"
+                "to 0%; a separate environment has no such wait"
             )
         if newer := self._newer_version(snapshot):
             yield (
@@ -438,7 +438,7 @@ class AppConfigTarget(ResourceTarget[ConfigurationState]):
     def _check_raise(self, snapshot: ConfigurationState, weight: int) -> None:
         problems = [*self._problems(snapshot), *self._configuration.strategy_problems()]
         if problems:
-            raise WriteRefusedError(f"{weight} % was not written: {'; '.join(problems)}")
+            raise WriteRefusedError(f"{weight}% was not written: {'; '.join(problems)}")
 
     def _takes_writes(self, snapshot: ConfigurationState) -> bool:
         return snapshot.busy is None

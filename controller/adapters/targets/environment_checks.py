@@ -113,9 +113,9 @@ _CHECKS: Final[tuple[tuple[str, str, _Check], ...]] = (
 
 
 def name_warnings(function: str, pair: Pair, variables: Mapping[str, str]) -> list[NameWarning]:
-    """Return why 0 % in `pair` may not be 0 % of traffic.
+    """Return why 0% in `pair` may not be 0% of traffic.
 
-    A missing percentage is not mistaken while the boolean is on: together they mean 100 %.
+    A missing percentage is not mistaken while the boolean is on: together they mean 100%.
     """
     warnings: list[NameWarning] = []
     if pair.percentage not in variables:

@@ -84,8 +84,8 @@ class Routing(Immutable):
 
     @property
     def text(self) -> str:
-        """The routing for people: `version 3, version 4 at 10 %`."""
-        others = (f", version {name} at {share * 100:g} %" for name, share in self.others.items())
+        """The routing for people: `version 3, version 4 at 10%`."""
+        others = (f", version {name} at {share * 100:g}%" for name, share in self.others.items())
         return f"version {self.version}{''.join(others)}"
 
     def share_of(self, version: str | None) -> float:
@@ -127,7 +127,7 @@ class Versions(Immutable):
     def routing(self, weight: int, current: Routing) -> Routing:
         """Return the routing for `weight`.
 
-        At 0 % the canary is taken out, and everything else stays: a version that was deployed
+        At 0% the canary is taken out, and everything else stays: a version that was deployed
         meanwhile is not taken back. Raises WriteRefusedError where the stable version is unknown.
         """
         if weight == 100:
@@ -203,7 +203,7 @@ class LambdaAliasResource(Resource[AliasState]):
         )
 
     def write_problem(self, weight: int, error: Exception, snapshot: AliasState) -> str:
-        return error_text(f"{self.name} was not set to {weight} % (lambda:UpdateAlias)", error)
+        return error_text(f"{self.name} was not set to {weight}% (lambda:UpdateAlias)", error)
 
     def call(
         self, action: str, method: Callable[..., Mapping[str, Any]], **request: str

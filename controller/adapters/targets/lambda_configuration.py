@@ -31,7 +31,7 @@ IAM: Final = (
     Permission("lambda:UpdateFunctionConfiguration", FUNCTION, TRAFFIC_JOBS),
     Permission("kms:Decrypt", FUNCTION_KEY, METRIC_JOBS, via="lambda"),
     Permission("kms:Encrypt", FUNCTION_KEY, TRAFFIC_JOBS, via="lambda"),
-    # Lambda makes a grant on the key with the rights of the caller, at a write of 0 % too.
+    # Lambda makes a grant on the key with the rights of the caller, at a write of 0% too.
     Permission("kms:CreateGrant", FUNCTION_KEY, TRAFFIC_JOBS, via="lambda"),
 )
 
@@ -111,7 +111,7 @@ class LambdaFunction(Resource[Configuration]):
         problem = _undecryptable(answer)
         if problem:
             raise WriteUncertainError(
-                f"Lambda took {weight} % for {self.name} but cannot read the environment back "
+                f"Lambda took {weight}% for {self.name} but cannot read the environment back "
                 f"({problem}); look at the function, and give this role kms:Decrypt on its key",
                 problem=problem,
             )
@@ -122,7 +122,7 @@ class LambdaFunction(Resource[Configuration]):
         Lambda's message is left out where it may quote a value, so this adds what can be known
         here: an environment that is too large, or a function that is not active.
         """
-        action = f"{self.name} was not set to {weight} % (lambda:UpdateFunctionConfiguration)"
+        action = f"{self.name} was not set to {weight}% (lambda:UpdateFunctionConfiguration)"
         text = error_text(action, error)
         if configuration.state:
             text += f"; the function is not active: {configuration.state}"

@@ -132,7 +132,7 @@ def _boolean(
     if found.fitting:
         return one_of(chooser, f"boolean of {percentage}", "--boolean NAME", found.fitting), []
     return None, [
-        f"{name} is {variables.booleans[name]} and left alone; if it is true exactly at 100 % of "
+        f"{name} is {variables.booleans[name]} and left alone; if it is true exactly at 100% of "
         f"{percentage}, name it: --boolean {name}"
         for name in found.doubtful
     ]
@@ -155,7 +155,7 @@ class Booleans(NamedTuple):
 
 
 def booleans_of(percentage: str, variables: FunctionVariables) -> Booleans:
-    """Return the booleans of `percentage`. Without a percentage, true means 100 %."""
+    """Return the booleans of `percentage`. Without a percentage, true means 100%."""
     subject = _words(percentage) - _WEIGHT_WORDS
     related = [name for name in variables.booleans if subject and subject <= _words(name)]
     weight = variables.percentages.get(percentage)

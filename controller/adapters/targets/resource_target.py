@@ -72,7 +72,7 @@ class Resource(Protocol[S]):
         """Return why `weight` was not written, in one sentence with what to do."""
 
     def stop_update(self, snapshot: S) -> str:
-        """Stop the update in progress of `snapshot`, which 0 % would have to wait for.
+        """Stop the update in progress of `snapshot`, which 0% would have to wait for.
 
         Never where that could raise the weight. Returns why it was not stopped; empty: it was, or
         the service stops none.
@@ -93,7 +93,7 @@ def raise_unreadable(name: str, action: str, error: Exception) -> NoReturn:
 class ResourceTarget(InspectableTarget, Generic[S]):
     """`InspectableTarget` on one resource. What is particular to its kind is in `resource`.
 
-    by_hand: what an operator does in AWS for 0 %, in words. jitter: draws a pause between two
+    by_hand: what an operator does in AWS for 0%, in words. jitter: draws a pause between two
     limits, in seconds.
     """
 
@@ -132,7 +132,7 @@ class ResourceTarget(InspectableTarget, Generic[S]):
             )
         if snapshot.reading.token != token:
             raise WriteConflictError(
-                f"{name} was changed since {weight} % was decided; nothing was written, and it "
+                f"{name} was changed since {weight}% was decided; nothing was written, and it "
                 "has to be decided anew",
                 weight_percent=weight,
             )
@@ -176,10 +176,10 @@ class ResourceTarget(InspectableTarget, Generic[S]):
         outdated_token: str = "",
         check: Callable[[TargetReading], object] | None = None,
     ) -> None:
-        """Write 0 % over any other weight, with retries until `within` is over.
+        """Write 0% over any other weight, with retries until `within` is over.
 
-        outdated_token: a token to invalidate: while the resource still has it, 0 % is written even
-        over 0 %, because every write gives a new one. check: called with each reading before a
+        outdated_token: a token to invalidate: while the resource still has it, 0% is written even
+        over 0%, because every write gives a new one. check: called with each reading before a
         write. Raises WriteRefusedError at once when AWS refuses the write permanently or the write
         would lose settings, TargetError when the resource can never be read or time is over, and
         what `check` raises.
@@ -190,7 +190,7 @@ class ResourceTarget(InspectableTarget, Generic[S]):
 
 
 class LoweringLoop(Immutable, Generic[S]):
-    """Writes 0 % to `resource`, whatever its current weight, with retries.
+    """Writes 0% to `resource`, whatever its current weight, with retries.
 
     by_hand, jitter: as in `ResourceTarget`; outdated_token, check: as in its `lower_to_zero`.
     """
@@ -203,7 +203,7 @@ class LoweringLoop(Immutable, Generic[S]):
     check: Callable[[TargetReading], object] | None
 
     def run(self, within: timedelta) -> None:
-        """Retry until 0 % is written or `within` is over; raise as `Target.lower_to_zero` does.
+        """Retry until 0% is written or `within` is over; raise as `Target.lower_to_zero` does.
 
         After a stop signal the loop goes on through the grace period: lowering has priority.
         """
@@ -237,7 +237,7 @@ class LoweringLoop(Immutable, Generic[S]):
             shown = error.variables if reading is None else f"the target shows {reading.variables}"
             limit = "before this run had to end" if signals.grace_is_over() else ""
             raise TargetError(
-                f"{self.resource.name} was not set to 0 % "
+                f"{self.resource.name} was not set to 0% "
                 f"{limit or f'within {format_duration(within)}'}; "
                 f"{shown}; last problem: {error}. Roll back again, or {self.by_hand}"
             ) from error
@@ -265,7 +265,7 @@ class LoweringLoop(Immutable, Generic[S]):
             raise WriteRefusedError(text, code=code_of(error)) from error
 
     def _is_done(self, reading: TargetReading) -> bool:
-        """Tell whether 0 % is written and its update did not fail: a failed one is never applied.
+        """Tell whether 0% is written and its update did not fail: a failed one is never applied.
 
         Raises what `check` raises.
         """

@@ -3,7 +3,7 @@
 Both paths may be faster or slower than on the day of the baseline. While the stable path still has
 traffic, its share of slow requests is compared with the one that the baseline had in the same hours
 of the day. What was seen hours ago counts less, so a few requests of now outweigh many of the first
-steps. At 100 % the newest ratio stays, and is what the baseline is corrected by.
+steps. At 100% the newest ratio stays, and is what the baseline is corrected by.
 """
 
 from functools import lru_cache

@@ -1,7 +1,7 @@
 """Exposure: how many bad requests a step is expected to serve until a fault is found. Pure.
 
 The fault is an outage: every request of the canary fails, from the first minute of the step until
-0 % is written. It costs more than any smaller fault that the criteria find in the bake, because the
+0% is written. It costs more than any smaller fault that the criteria find in the bake, because the
 judge waits for more than one bad minute however many requests fail.
 """
 
@@ -25,7 +25,7 @@ from controller.immutable import Immutable
 
 # The traffic of an advance is that of the newest closed windows of this length.
 LATELY: Final = timedelta(minutes=15)
-# From the minute that is final to the tick that reads it and writes 0 %.
+# From the minute that is final to the tick that reads it and writes 0%.
 UNTIL_WRITTEN: Final = timedelta(minutes=1)
 
 _MINUTE: Final = timedelta(minutes=1)
@@ -96,7 +96,7 @@ class ExpectedExposure(Immutable):
     """What an outage of the canary is expected to cost at one step.
 
     step, weight: that it would happen at. per_minute: requests a minute of both paths.
-    minutes: from its first bad request to the write of 0 %. found: False where no criterion finds
+    minutes: from its first bad request to the write of 0%. found: False where no criterion finds
     it in the step; minutes are those of the step then, its longest hold included.
     budget: the bad requests that the policy allows; None: it names no number.
     """
@@ -127,9 +127,9 @@ class ExpectedExposure(Immutable):
             until = f"{lasting}, in which no criterion finds it"
         allowed = "" if self.budget is None else f"; max_bad_requests is {number_text(self.budget)}"
         return (
-            f"an outage at {self.weight} % is expected to fail "
+            f"an outage at {self.weight}% is expected to fail "
             f"{count_text(_rounded(self.bad_requests), 'request')} "
-            f"({number_text(_rounded(self.per_minute))} a minute x {self.weight} % x "
+            f"({number_text(_rounded(self.per_minute))} a minute x {self.weight}% x "
             f"{until}){allowed}"
         )
 

@@ -169,7 +169,7 @@ class Failures(Facts):
 
 
 class PossibleRate(Facts):
-    """The failure rate that the counts leave possible, at a confidence; without one, 95 %.
+    """The failure rate that the counts leave possible, at a confidence; without one, 95%.
 
     proof_requests: those that confirm the objective, all without a failure, where any do.
     """
@@ -403,7 +403,7 @@ class LackOfData(Facts):
 
 
 class MissingRequests(Facts):
-    """Requests of the newest time at 100 %, and the fewest that a stored week leads to expect.
+    """Requests of the newest time at 100%, and the fewest that a stored week leads to expect.
 
     missing_s: length of that time, in seconds.
     """

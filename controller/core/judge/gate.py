@@ -329,7 +329,7 @@ def _few_newest(judge: CriterionJudge[Any], evidence: Evidence, newest: Tally) -
 def _qualifications(judge: CriterionJudge[Any], context: Context, tally: Tally) -> Iterator[Facts]:
     """Yield what qualifies any finding: metrics that count both paths, and windows given up.
 
-    At 0 and 100 % nothing is mixed.
+    At 0 and 100% nothing is mixed.
     """
     metrics = judge.policy.diluted_metrics(judge.name) if 0 < context.weight < 100 else ()
     if metrics:

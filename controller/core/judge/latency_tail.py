@@ -187,7 +187,7 @@ class TailJudge(SequentialJudge[L], Generic[L]):
     def _checked(self, count: SlowCounter, limits: LatencyLimits, reader: Reader) -> SlowCounter:
         """Return `count`, for which a minute is inconsistent that its percentile contradicts.
 
-        Above a p95 are 5 % of the requests. Both are interpolated within bins and may be of few
+        Above a p95 are 5% of the requests. Both are interpolated within bins and may be of few
         requests, so a factor of two and one request are no contradiction.
         """
         percentile, values = self.metric.percentile, reader.points(self.criterion.metric)

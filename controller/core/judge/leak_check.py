@@ -1,10 +1,10 @@
-"""The leak check: whether requests still reach the canary after a rollback to 0 %.
+"""The leak check: whether requests still reach the canary after a rollback to 0%.
 
 The weight is what the target says; what callers do is counted by the canary's request metric, and
 by the log events that a policy names under `verify_rollback`. Judged are the minutes of the watch
 after a rollback (fifteen minutes), without its first two. One counted request fails the check; none
 passes it, where the old weight would have brought some. Probes that the policy declares go on at
-0 %: a count that they may explain is no leak.
+0%: a count that they may explain is no leak.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,10 +42,10 @@ MIN_SILENT_MINUTES = 5
 WATCH_END_MARGIN = timedelta(minutes=2)
 
 ABSENT_KEY, PRESENT_KEY, ANY_KEY = "log:absent", "log:present", "log:any"
-# From 1 % on, 684 events of the stable path make the canary's silence significant (99 x 6.9).
+# From 1% on, 684 events of the stable path make the canary's silence significant (99 x 6.9).
 EVENT_LIMIT = 1_000
 
-NO_HELP = "Writing 0 % again does not help: look for"
+NO_HELP = "Writing 0% again does not help: look for"
 
 
 # --- Watched minutes ------------------------------------------------------------------------------
@@ -105,7 +105,7 @@ class LeakCheck(Immutable):
 
     def leak_text(self, counted: str, callers: str = "") -> str:
         """Return the sentence of a leak. callers: other places to look for it."""
-        at_zero = f"although 0 % has been applied since {clock_text(self.rollout.since)}"
+        at_zero = f"although 0% has been applied since {clock_text(self.rollout.since)}"
         bypass = self.rollout.policy.target.bypass_hint
         return f"{counted} {self.since_text}, {at_zero}. {NO_HELP} {bypass}{callers}."
 
@@ -118,7 +118,7 @@ class LeakCheck(Immutable):
             return (inf if control_requests else 0.0), ""
         expected = control_requests * self.weight / (100 - self.weight)
         due = f"{_expected_text(expected)} expected on the canary"
-        return expected, f", so {due} if it still had {self.weight} %"
+        return expected, f", so {due} if it still had {self.weight}%"
 
     def finding(self, verdict: Verdict, label: Label, measured: float | None, text: str) -> Finding:
         """Return the finding over these minutes, whose sentence ends with `text`."""
@@ -411,7 +411,7 @@ def _log_queries(watch: LeakCheck, open_end: int, *, last: bool) -> dict[str, Lo
 def leak_check_finding(
     rollout: Rollout, series: Mapping[str, Series], now: datetime
 ) -> Finding | None:
-    """Return the leak check of a rollback whose target has 0 %.
+    """Return the leak check of a rollback whose target has 0%.
 
     Either kind of evidence fails the check; one that passes it is enough while none fails it.
     None while more evidence may come, once there is a finding, and where no weight had been
@@ -492,7 +492,7 @@ def _watch_is_ending(rollout: Rollout, now: datetime) -> bool:
 
 
 def in_flight_time(target: TargetSpec) -> timedelta:
-    """Return how long requests may go on with the old weight after 0 % was applied."""
+    """Return how long requests may go on with the old weight after 0% was applied."""
     return IN_FLIGHT_TIME + target.kept_for
 
 

@@ -183,7 +183,7 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         return measured <= bound
 
     def exceeds(self, tally: Tally, bound: float) -> bool:
-        """Tell whether chance does not explain how far `tally` is above `bound`: 95 %, one look."""
+        """Tell whether chance does not explain how far `tally` is above `bound`: 95%, one look."""
         return is_above(bound, round(tally.counts.amount), round(tally.counts.samples))
 
     def in_outage(self, control: ControlState) -> bool:

@@ -1,4 +1,4 @@
-"""Silence at 100 %: all or many requests of a canary are missing when it gets all traffic.
+"""Silence at 100%: all or many requests of a canary are missing when it gets all traffic.
 
 Silence fails no criterion and rolls nothing back. What is found here is a notice: without it,
 operators would learn at the end of the bake that no request is counted any more, and never that
@@ -21,18 +21,18 @@ from controller.core.rollout import Rollout
 from controller.core.units import MINUTE_S, ceil_to, next_minute
 from controller.immutable import Immutable
 
-# For so long after 100 % was applied a silence may begin; all of it is read in each tick.
+# For so long after 100% was applied a silence may begin; all of it is read in each tick.
 _WATCH: Final = timedelta(hours=1)
-# The minutes before 100 % was applied that say how unlikely a silence is.
+# The minutes before 100% was applied that say how unlikely a silence is.
 _BEFORE_S: Final = 20 * MINUTE_S
 # Settled minutes without a request after which a silence may be found.
 _LEAST_S: Final = 5 * MINUTE_S
-# Periods before 100 % that say how many requests the quietest one has.
+# Periods before 100% that say how many requests the quietest one has.
 _LEAST_PERIODS: Final = 3
 # Requests that may come together, as from one caller that tries again.
 _CLUMP: Final = 10
 
-# A loss shows in the newest blocks of minutes beside those of the hour before 100 % was applied.
+# A loss shows in the newest blocks of minutes beside those of the hour before 100% was applied.
 # The first and the newest minutes of that hour may be of another weight. It has to begin with the
 # raise: half an hour later, a night or the end of a day's work looks the same.
 _BLOCK_S: Final = 5 * MINUTE_S
@@ -48,7 +48,7 @@ READ_BESIDE_WEEK_S: Final = max(_NEWEST_S)
 
 
 class Silence(Immutable):
-    """The time since 100 % was applied in which no request was counted, unix seconds.
+    """The time since 100% was applied in which no request was counted, unix seconds.
 
     metric: the one that makes it least likely; before: what it counted in `before_s` seconds before
     that.
@@ -62,9 +62,9 @@ class Silence(Immutable):
 
 
 class Loss(Immutable):
-    """The newest minutes at 100 % in which fewer requests were counted than are due, unix seconds.
+    """The newest minutes at 100% in which fewer requests were counted than are due, unix seconds.
 
-    metric: the one that counts them. expected: how many, by the hour before 100 % was applied.
+    metric: the one that counts them. expected: how many, by the hour before 100% was applied.
     """
 
     start: int
@@ -85,7 +85,7 @@ def silence_read_from(rollout: Rollout, now: datetime) -> int | None:
 def was_heard(rollout: Rollout, observation: Observation) -> bool | None:
     """Tell whether a request was counted since the weight of the step was applied.
 
-    None where that is not known: a metric was not answered in full, or none counts at 100 %.
+    None where that is not known: a metric was not answered in full, or none counts at 100%.
     """
     begin, counts = rollout.applied_from, [one for _, one, _ in _counts(rollout, observation)]
     if begin is None or not counts or any(one.status is not QueryStatus.COMPLETE for one in counts):
@@ -94,7 +94,7 @@ def was_heard(rollout: Rollout, observation: Observation) -> bool | None:
 
 
 def silence_of(rollout: Rollout, observation: Observation, now: datetime) -> Silence | None:
-    """Return the silence since 100 % was applied; None while chance may explain it."""
+    """Return the silence since 100% was applied; None while chance may explain it."""
     begin = rollout.applied_from
     if begin is None or silence_read_from(rollout, now) is None:
         return None
@@ -115,10 +115,10 @@ def silence_of(rollout: Rollout, observation: Observation, now: datetime) -> Sil
 
 
 def loss_of(rollout: Rollout, observation: Observation, now: datetime) -> Loss | None:
-    """Return what is missing since 100 % was applied; None while chance or a season explains it.
+    """Return what is missing since 100% was applied; None while chance or a season explains it.
 
     The metric that counted most requests decides. Where it counts the canary alone, all of the
-    traffic is due at 100 %.
+    traffic is due at 100%.
     """
     begin, policy, step = rollout.applied_from, rollout.policy, rollout.judged_step
     end = policy.settled_end(now)

@@ -21,7 +21,7 @@ _KEY_PREFIX: Final = "stable path:"  # no criterion reads these series
 def stable_use_plan(rollout: Rollout, now: datetime) -> QueryPlan:
     """Return what has to be read of the stable path at `now`: nothing on most ticks of a day.
 
-    Nothing while the weight is not 100 %: then the stable path has its share of the requests.
+    Nothing while the weight is not 100%: then the stable path has its share of the requests.
     """
     state = rollout.state
     if not isinstance(state, Succeeded) or not rollout.is_watched(now):
@@ -61,7 +61,7 @@ def stable_use_of(
 
 
 def _known_until(state: Succeeded) -> int:
-    """Return up to when the use is known, in unix seconds: at first, to the hour of 100 %."""
+    """Return up to when the use is known, in unix seconds: at first, to the hour of 100%."""
     if state.stable_use is not None:
         return int(state.stable_use.through.timestamp())
     return floor_to(state.position.since, _HOUR_S)

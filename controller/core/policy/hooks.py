@@ -131,7 +131,7 @@ class Hooks(Model):
     )
     after_pause: HookList | None = Field(default=None, description="Called after a pause begins.")
     after_rollback: HookList | None = Field(
-        default=None, description="Called once 0 % was read back after a rollback."
+        default=None, description="Called once 0% was read back after a rollback."
     )
     after_success: HookList | None = Field(default=None, description="Called after the last step.")
     private_hosts: Annotated[tuple[Host, ...], Field(max_length=10)] | None = Field(

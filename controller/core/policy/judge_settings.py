@@ -47,7 +47,7 @@ from controller.core.units import PercentUpTo, quote_value
 
 FAILURE_LIMIT = 3
 MINUTE = timedelta(minutes=1)
-# Three failures expected at ten times the allowed rate of 0.1 %: rules out 1 % at 95 % confidence.
+# Three failures expected at ten times the allowed rate of 0.1%: rules out 1% at 95% confidence.
 RATE_SAMPLES = 300
 # How far a stored latency may have drifted since, through no fault of the release.
 DRIFT_ALLOWANCE = 0.05

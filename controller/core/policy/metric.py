@@ -154,7 +154,7 @@ class RequestSource(Immutable):
 
     dimensions: of the canary, where each path is counted by itself. stable: of the stable path;
     empty: it is not counted by itself. whole: of both paths together, where the metrics of the
-    canary end at 100 %; empty: they go on.
+    canary end at 100%; empty: they go on.
     """
 
     metrics: RequestMetrics

@@ -184,7 +184,7 @@ class Policy(Model):
         default=None,
         examples=[6],
         description="Requests a minute that something sends to the canary at every weight, also at "
-        "0 %.",
+        "0%.",
     )
     max_bad_requests: MaxBadRequests | None = Field(
         default=None,
@@ -205,7 +205,7 @@ class Policy(Model):
     summary_every: SummaryEvery | None = Field(
         default=None,
         examples=["1h"],
-        description="How often a bake at 100 % sends a summary to the channels. 1h when left out, "
+        description="How often a bake at 100% sends a summary to the channels. 1h when left out, "
         "0s for never.",
     )
 
@@ -358,13 +358,13 @@ class Policy(Model):
 
     @property
     def summary_period(self) -> timedelta | None:
-        """How often a bake at 100 % is summed up; None: never."""
+        """How often a bake at 100% is summed up; None: never."""
         every = SUMMARY_EVERY if self.summary_every is None else self.summary_every
         return every if self.notify and every else None
 
     def steps_text(self) -> str:
-        """Return the steps in one line: `10 % for 1h, 50 % for 1h, 100 % for 24h`."""
-        return ", ".join(f"{step.weight} % for {format_duration(step.bake)}" for step in self.steps)
+        """Return the steps in one line: `10% for 1h, 50% for 1h, 100% for 24h`."""
+        return ", ".join(f"{step.weight}% for {format_duration(step.bake)}" for step in self.steps)
 
     @model_validator(mode="after")
     def _warm_as_the_target(self) -> Self:

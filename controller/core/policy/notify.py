@@ -22,7 +22,7 @@ SECRET_PATTERN = (
 PARAMETER_PATTERN = r"^(arn:[a-z-]+:ssm:[a-z0-9-]+:[0-9]{12}:parameter/)?[A-Za-z0-9/_.-]{1,1011}$"
 HOST_PATTERN = r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$"
 
-# Default of `summary_every`: how often a bake at 100 % is summed up.
+# Default of `summary_every`: how often a bake at 100% is summed up.
 SUMMARY_EVERY = timedelta(hours=1)
 
 _INLINE_SECRET_MESSAGE = (

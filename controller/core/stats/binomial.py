@@ -66,7 +66,7 @@ def upper_bound(requests: int, failed: int, confidence: float = CONFIDENCE) -> f
 
     It is the exact one-sided upper bound of Clopper and Pearson (1934), for one look: the rate at
     which so few failures, or fewer, have probability 1 - confidence. Without requests nothing is
-    ruled out: 1.0. Of 288 requests without a failure it is 1.04 %.
+    ruled out: 1.0. Of 288 requests without a failure it is 1.04%.
     confidence: from 0.5 to below 1.
     """
     if failed >= requests:
@@ -208,7 +208,7 @@ def _censoring_limit(mean: float) -> float:
 def log_e_value_below(requests: float, failed: float, allowed: float) -> float:
     """Return the log e-value that the share is below `allowed`, against that it is not.
 
-    The mean over shares r*p0 of exp(k ln r + (n-k) ln((1-r p0)/(1-p0))); ln 20 proves it at 95 %,
+    The mean over shares r*p0 of exp(k ln r + (n-k) ln((1-r p0)/(1-p0))); ln 20 proves it at 95%,
     whenever one looks. Two sums are all its state.
     """
     successes = requests - failed

@@ -6,13 +6,13 @@ is. Both are far from "no slower", so the evidence against that does not tell th
 
 from math import log
 
-# Odds of a slow request, as multiples of the usual ones: of a latency that is 30 % higher, which
-# cold starts may explain, and of one that is 50 % higher (lognormal, sigma 0.5, p95 + 5 %).
+# Odds of a slow request, as multiples of the usual ones: of a latency that is 30% higher, which
+# cold starts may explain, and of one that is 50% higher (lognormal, sigma 0.5, p95 + 5%).
 _EXPLAINED, _UNEXPLAINED = 2.6, 4.4
-# The same right after all environments were replaced: 50 % higher, and twice as high. It fades.
+# The same right after all environments were replaced: 50% higher, and twice as high. It fades.
 _ALL_COLD, _NOT_COLD = 4.4, 2.4
 # How decisive a minute is between the two, beyond a margin for the chance of few requests; and what
-# each request may say in any case: about as much as those of a latency that is 10 % higher do.
+# each request may say in any case: about as much as those of a latency that is 10% higher do.
 _SHARPNESS, _MARGIN, _PER_REQUEST = 10.0, 0.4, 0.003
 
 

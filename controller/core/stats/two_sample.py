@@ -1,6 +1,6 @@
 """The two-sample test of a latency: shares of slow requests of the canary and of its control.
 
-Slow is above x on the control and, where an increase of 5 % is allowed, above 1.05 x on the canary.
+Slow is above x on the control and, where an increase of 5% is allowed, above 1.05 x on the canary.
 Percentiles cannot be added up over minutes and hide how many requests they are made from; counts
 above a limit can be added up and have their number of requests with them.
 """
@@ -12,7 +12,7 @@ from math import exp, log
 from typing import NamedTuple, TypeAlias
 
 # Effects that are tested for: odds of a slow request, as multiples of the control's. Most of them
-# lie where evidence is scarce, around the 1.2 of a latency that grows by 10 %, and by 50 % (4):
+# lie where evidence is scarce, around the 1.2 of a latency that grows by 10%, and by 50% (4):
 # what is slower is found as soon as the cap of a minute allows, whatever weight it has.
 ODDS_RATIOS = (1.18, 1.21, 1.24, 1.27, 1.6, 3.0, 4.0, 5.0, 40.0)
 # Smallest and largest share of slow requests that is assumed of a control.
@@ -64,7 +64,7 @@ def _log_ratio(slow: float, fast: float, share: float, mixed: float) -> float:
 def baseline_share_bound(share: float, requests: float, dispersion: float = 1.0) -> float:
     """Return the share of slow requests that a stored baseline allows, its uncertainty included.
 
-    p + 2.58 sqrt(p (1-p) phi / m): the upper end of its 99 % interval, normal approximation.
+    p + 2.58 sqrt(p (1-p) phi / m): the upper end of its 99% interval, normal approximation.
     """
     margin = 2.58 * (share * (1 - share) * dispersion / requests) ** 0.5 if requests > 0 else 1.0
     return min(1.0, share + margin)

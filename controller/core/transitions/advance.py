@@ -42,9 +42,9 @@ def start_rollout(started: Started, now: datetime) -> Decision:
     step = 0 if adopted is None else adopted
     weight = policy.steps[step].weight
     weight_text = (
-        f"going to {weight} %"
+        f"going to {weight}%"
         if adopted is None
-        else f"taking over the existing weight of {weight} %"
+        else f"taking over the existing weight of {weight}%"
     )
     sentence = f"started with revision {started.revision[:REVISION_PREFIX_LENGTH]}; {weight_text}"
     if cause.retry_reason is not None:
@@ -194,7 +194,7 @@ def confirm_applied(
     live = Live(pending.step, pending.weight, now)
     state = replace(state, reason=Reason.APPLIED, position=live, hold_from=None, block=None)
     after = replace(close_step(rollout, now), state=state)
-    sentence = f"{live.weight} % is applied; {baking_sentence(after)}"
+    sentence = f"{live.weight}% is applied; {baking_sentence(after)}"
     after = with_activity(after, state, Reason.APPLIED, sentence)
     entry = Record.of("applied", rollout, after, live.weight, now, findings=())
     return Decision(after, record=entry)
@@ -223,7 +223,7 @@ def next_step(
         return _complete(rollout, live, target, label, own, why, now)
     step = live.step + 1
     weight = rollout.policy.steps[step].weight
-    sentence = f"{advance_reason(rollout, reason, why)}; going to {weight} %{note}"
+    sentence = f"{advance_reason(rollout, reason, why)}; going to {weight}%{note}"
     state = rollout.state
     after = replace(
         rollout,
@@ -279,11 +279,11 @@ def advance_reason(rollout: Rollout, reason: Reason, why: str = "") -> str:
     """Return why the rollout advances, as text."""
     match reason:
         case Reason.ADVANCED_UNPROVEN:
-            return f"the gate at {rollout.weight} % stayed inconclusive (on_inconclusive: advance)"
+            return f"the gate at {rollout.weight}% stayed inconclusive (on_inconclusive: advance)"
         case Reason.PROMOTED:
-            return f"promoted at {rollout.weight} % by an operator: {why}"
+            return f"promoted at {rollout.weight}% by an operator: {why}"
         case _:
-            return f"the gate at {rollout.weight} % passed"
+            return f"the gate at {rollout.weight}% passed"
 
 
 def close_step(rollout: Rollout, now: datetime) -> Rollout:

@@ -45,7 +45,7 @@ def with_visibility(
 ) -> Decision:
     """Return `decision` with the live weight that the tick read, and what operators must see.
 
-    That is a notice of long blindness, and one of silence at 100 %. Both conditions go on from
+    That is a notice of long blindness, and one of silence at 100%. Both conditions go on from
     `before`: no transition has to carry them over.
     """
     seeing = _with_blindness(before, decision, observation, now)
@@ -101,7 +101,7 @@ def _blindness(observation: Observation) -> Blindness | None:
     return Blindness(f"any {' or '.join(queried)}", why, consequence)
 
 
-# --- Silence at 100 % -----------------------------------------------------------------------------
+# --- Silence at 100% -----------------------------------------------------------------------------
 
 SILENT: Final = "silent"
 LOST: Final = "lost_requests"
@@ -110,7 +110,7 @@ LOST: Final = "lost_requests"
 def _with_silence(
     before: Rollout, decision: Decision, observation: Observation, now: datetime
 ) -> Decision:
-    """Return `decision` with a critical notice once all or many requests are missing at 100 %.
+    """Return `decision` with a critical notice once all or many requests are missing at 100%.
 
     The condition goes on from `before` until a request is counted or the weight is lower; where
     only some are missing, until the weight is lower or the rollout ends.
@@ -169,7 +169,7 @@ def _is_on_hold(rollout: Rollout) -> bool:
 
 
 def _with_summary(before: Rollout, decision: Decision, now: datetime) -> Decision:
-    """Return `decision` with a summary of the bake at 100 %, once in every `summary_period`."""
+    """Return `decision` with a summary of the bake at 100%, once in every `summary_period`."""
     after = decision.rollout
     every = after.policy.summary_period
     live = after.live if after.phase is Phase.PROGRESSING else None

@@ -70,13 +70,13 @@ class ExposureCheck(Immutable):
     def _objection(self) -> str:
         if self.expected is None:
             return (
-                f"{self.weight} % has max_bad_requests {number_text(self.budget)}, and the traffic "
+                f"{self.weight}% has max_bad_requests {number_text(self.budget)}, and the traffic "
                 "could not be measured"
             )
         limit = self.expected.fits_at
         limit_text = number_text(floor(limit) if limit >= 10 else float(f"{limit:.2g}"))
         return (
-            f"{self.weight} % needs less traffic, at most about {limit_text} requests a minute: "
+            f"{self.weight}% needs less traffic, at most about {limit_text} requests a minute: "
             f"{self.expected.text}"
         )
 
@@ -114,7 +114,7 @@ def advance_block(
         return None
     frozen = policy.freeze_at(now)
     if policy.needs_approval(step) and rollout.approved != step:
-        text = f"{policy.steps[step].weight} % needs an approval: rolloutctl approve {rollout.id}"
+        text = f"{policy.steps[step].weight}% needs an approval: rolloutctl approve {rollout.id}"
         return Block(Reason.AWAITING_APPROVAL, f"{frozen.text}; {text}" if frozen else text)
     if frozen:
         return Block(Reason.FROZEN, frozen.text)

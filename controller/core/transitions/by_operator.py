@@ -68,7 +68,7 @@ def resume_at_intended_weight(
     for the weight is read back only now. The time in which an inconclusive gate holds begins anew
     in either case.
     """
-    sentence = f"resumed at {rollout.weight} %{_reason_suffix(why)}"
+    sentence = f"resumed at {rollout.weight}%{_reason_suffix(why)}"
     if is_bake_uninterrupted(state):
         after = _resumed(rollout, state.position, sentence, now)
     else:
@@ -90,7 +90,7 @@ def restore_weight(rollout: Rollout, target: TargetReading, why: str, now: datet
     """Write the intended weight back, in one write, and begin the step anew."""
     live = 100 if target.weight is None else target.weight
     sentence = (
-        f"restoring {rollout.weight} % (the target shows {target.variables}){_reason_suffix(why)}"
+        f"restoring {rollout.weight}% (the target shows {target.variables}){_reason_suffix(why)}"
     )
     pending = Pending(
         rollout.step, rollout.weight, live, target.token, now, tried=now, live=rollout.live
@@ -116,7 +116,7 @@ def resume_at_live_weight(
     origin = "the live weight"
     if not was_live:
         origin += f", set by an operator or from outside; judged as step {step + 1}"
-    sentence = f"resumed at {weight} % ({origin}){_reason_suffix(why)}"
+    sentence = f"resumed at {weight}% ({origin}){_reason_suffix(why)}"
     after = _resumed(closed, live, sentence, now)
     after = _with_sentence(after, f"{sentence}; {baking_sentence(after)}")
     return _transition("resumed", rollout, after, weight, now)
@@ -130,7 +130,7 @@ def pause_and_set_weight(
     The result is drift with a known author: a later resume restores or keeps it. This write makes
     the token of a pending raise invalid.
     """
-    live = target.variables if target.weight is None else f"{target.weight} %"
+    live = target.variables if target.weight is None else f"{target.weight}%"
     position = position_after_drift(state.position, target, now)
     is_new_step = isinstance(position, Live) and position != state.position
     was_paused = isinstance(state, Paused) and state.reason is not Reason.DRIFTED
@@ -138,7 +138,7 @@ def pause_and_set_weight(
     paused = Paused(
         since=now,
         reason=Reason.DRIFTED,
-        sentence=f"set from {live} to {weight} % by an operator{_reason_suffix(why)}{before}",
+        sentence=f"set from {live} to {weight}% by an operator{_reason_suffix(why)}{before}",
         position=position,
     )
     closed = close_step(rollout, now) if is_new_step else rollout
@@ -154,7 +154,7 @@ def record_weight_after_rollback(
 
     live: the weight before that; None where it is unknown. The rollout stays as it is.
     """
-    text = f"{weight} % is set by an operator after the rollback{_reason_suffix(why)}"
+    text = f"{weight}% is set by an operator after the rollback{_reason_suffix(why)}"
     entry = Record.of("weight_set", rollout, rollout, live, now, sentence=text)
     notice = Notice(Severity.INFO, f"{rollout.id}: {text}")
     return Decision(rollout, notices=(notice,), record=entry)
@@ -163,8 +163,8 @@ def record_weight_after_rollback(
 def approve_step(rollout: Rollout, step: int, why: str, now: datetime) -> Decision:
     """Record an operator's approval of `step`, which is entered once the gate before it passes."""
     weight = rollout.policy.steps[step].weight
-    gate = f"once the gate at {rollout.weight} % passes"
-    text = f"{weight} % is approved: it follows {gate}{_reason_suffix(why)}"
+    gate = f"once the gate at {rollout.weight}% passes"
+    text = f"{weight}% is approved: it follows {gate}{_reason_suffix(why)}"
     after, state = replace(rollout, approved=step), rollout.state
     if isinstance(state, Progressing) and state.block is Reason.AWAITING_APPROVAL:
         # Its sentence says that it still waits; the next tick finds out what for.

@@ -17,7 +17,7 @@ STABLE_PATH = "stable_path"
 def after_rollback(
     rollout: Rollout, state: RolledBack, observation: Observation, now: datetime
 ) -> Decision:
-    """Return the decision for a rolled back rollout: keep 0 %, and check for leaks."""
+    """Return the decision for a rolled back rollout: keep 0%, and check for leaks."""
     target = observation.target
     is_at_zero = isinstance(target, TargetReading) and target.has_applied(0)
     if is_at_zero and observation.owns_target and rollback.has_come_back(rollout):

@@ -77,7 +77,7 @@ def confirm_applied_late(
     rollout: Rollout, state: Paused, pending: Pending, now: datetime
 ) -> Decision:
     """Confirm a write that was applied during a pause: its step is judged from now on."""
-    sentence = f"{state.sentence}; {pending.weight} % was applied during the pause"
+    sentence = f"{state.sentence}; {pending.weight}% was applied during the pause"
     live = Live(pending.step, pending.weight, now)
     after = replace(
         close_step(rollout, now),
@@ -100,7 +100,7 @@ def operator_options(rollout: Rollout, live: int | None, *, may_exceed: bool) ->
         return f"{_TRAFFIC_NOTE} {ways[0].upper()}{ways[1:]}"
     command = f"To continue: rolloutctl resume {rollout.id}"
     if pending is not None and pending.is_raise and pending.live:  # until it is read back
-        command = f"To continue at {pending.previous} %: rolloutctl resume {rollout.id} --keep"
+        command = f"To continue at {pending.previous}%: rolloutctl resume {rollout.id} --keep"
     return f"{_TRAFFIC_NOTE} {command}; to roll back: rolloutctl rollback {rollout.id}"
 
 
@@ -110,13 +110,13 @@ def pause_uncertain_raise(
     """Pause for an operator: the raise left no trace, and the target was changed meanwhile."""
     if rollout.pending is not None and rollout.pending.accepted is not None:
         why = (
-            f"{rollout.weight} % was written, and the weight was put back to {target.weight} % "
+            f"{rollout.weight}% was written, and the weight was put back to {target.weight}% "
             "outside rolloutctl before it was read"
         )
     else:
         why = (
-            f"the target still shows {target.weight} % and was changed outside rolloutctl after "
-            f"{rollout.weight} % was decided: whether {rollout.weight} % was written is unknown"
+            f"the target still shows {target.weight}% and was changed outside rolloutctl after "
+            f"{rollout.weight}% was decided: whether {rollout.weight}% was written is unknown"
         )
     return _pause(rollout, state, Reason.RAISE_UNCERTAIN, why, target, Severity.WARNING, now)
 
@@ -148,7 +148,7 @@ def handle_drift(
     higher = target.may_exceed(rollout.weight)
     why = (
         f"drift: the weight was changed outside rolloutctl ({target.variables}, "
-        f"expected {rollout.weight} %)"
+        f"expected {rollout.weight}%)"
     )
     if higher and rollout.policy.on_drift_up == "rollback":
         rolling_back = roll_back(rollout, Reason.DRIFTED, why, target.weight, now)
@@ -206,7 +206,7 @@ def remind_of_pause(rollout: Rollout, now: datetime) -> Decision | None:
 
 
 def report_final_drift(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
-    """Report drift of a final rollout, and leave it alone; at 0 % its exposure is over.
+    """Report drift of a final rollout, and leave it alone; at 0% its exposure is over.
 
     Once, and again where something else gets requests that no rollout released.
     """
@@ -215,13 +215,13 @@ def report_final_drift(rollout: Rollout, target: TargetReading, now: datetime) -
     is_known = known is not None and known.text.endswith(_released_text(target))
     if is_known and exposed_to == rollout.exposed_to:
         return Decision(rollout)
-    text = f"{rollout.id} ended at {rollout.weight} %"
+    text = f"{rollout.id} ended at {rollout.weight}%"
     return _report_drift(replace(rollout, exposed_to=exposed_to), text, target, now)
 
 
 def report_reexposure(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
-    """Report that a succeeded rollout has traffic again after 0 %: its exposure continues."""
-    text = f"{rollout.id} ended at {rollout.weight} %, and its weight was later found at 0 %"
+    """Report that a succeeded rollout has traffic again after 0%: its exposure continues."""
+    text = f"{rollout.id} ended at {rollout.weight}%, and its weight was later found at 0%"
     return _report_drift(replace(rollout, exposed_to=None), text, target, now)
 
 

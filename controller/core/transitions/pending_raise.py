@@ -26,7 +26,7 @@ def give_up_failed_update(
     rollout: Rollout, state: Progressing, pending: Pending, target: TargetReading, now: datetime
 ) -> Decision:
     """Give up a raise whose update of the target failed, or was followed by one that failed."""
-    why = f"the update to {pending.weight} % failed: {target.detail or 'no reason given'}"
+    why = f"the update to {pending.weight}% failed: {target.detail or 'no reason given'}"
     return _give_up(rollout, state, pending, Reason.SHIFT_FAILED, why, target, now)
 
 
@@ -80,7 +80,7 @@ def wait_for_read_back(
     rollout: Rollout, state: Progressing, pending: Pending, now: datetime
 ) -> Decision:
     """Wait for a write that was accepted, and that a reading does not show yet."""
-    why = f"the write was accepted, and {pending.previous} % was read after it"
+    why = f"the write was accepted, and {pending.previous}% was read after it"
     return _wait(rollout, state, _with_first_look(pending, now), Reason.WAITING, why, None)
 
 
@@ -107,7 +107,7 @@ def retry_raise(
     if not _is_overdue(rollout, pending, now):
         return _write_again(rollout, state, _with_first_look(pending, now), now)
     why = (
-        f"{_not_applied_text(rollout)}: the target is unchanged at {pending.previous} %, so "
+        f"{_not_applied_text(rollout)}: the target is unchanged at {pending.previous}%, so "
         "every write was refused or lost"
     )
     if rollout.write_error:
@@ -136,7 +136,7 @@ def resolve_lost_raise(
 ) -> Decision:
     """Resolve a raise that left no trace on a target that was changed outside rolloutctl.
 
-    At 0 % the rollout ends. At any other weight it pauses for an operator.
+    At 0% the rollout ends. At any other weight it pauses for an operator.
     """
     if target.weight == 0:
         return end_unraised(rollout, target, now)
@@ -152,7 +152,7 @@ def _wait(
     block: Reason | None,
 ) -> Decision:
     """Wait for the target without a move; `why` says what for."""
-    sentence = f"waiting until {pending.weight} % is applied: {why}"
+    sentence = f"waiting until {pending.weight}% is applied: {why}"
     state = replace(state, position=pending)
     return Decision(with_activity(rollout, state, reason, sentence, block, why))
 
@@ -168,12 +168,12 @@ def _delay(
 ) -> Decision:
     """Delay a raise that was decided; its whole time limit starts after the delay.
 
-    note: of the raise, behind "10 % was decided". blocked: by what.
+    note: of the raise, behind "10% was decided". blocked: by what.
     """
     live = pending.previous
-    sentence = f"{pending.weight} % was decided {note}; {blocked}"
+    sentence = f"{pending.weight}% was decided {note}; {blocked}"
     if live:
-        sentence += f"; the live {live} % are still judged"
+        sentence += f"; the live {live}% are still judged"
     delayed = replace(state, position=replace(pending, first_look=None, tried=None))
     after = with_activity(rollout, delayed, reason, sentence, reason, blocked)
     if state.block is reason:
@@ -185,7 +185,7 @@ def _delay(
 
 def _write_again(rollout: Rollout, state: Progressing, pending: Pending, now: datetime) -> Decision:
     error = f" ({rollout.write_error})" if rollout.write_error else ""
-    sentence = f"{pending.weight} % was decided but not written{error}; writing it again"
+    sentence = f"{pending.weight}% was decided but not written{error}; writing it again"
     state = replace(state, position=replace(pending, tried=now))
     after = with_activity(rollout, state, Reason.WRITE_RETRIED, sentence)
     entry = Record.of("write_retried", rollout, after, pending.previous, now, findings=())
@@ -221,4 +221,4 @@ def _is_overdue(rollout: Rollout, pending: Pending, now: datetime) -> bool:
 
 def _not_applied_text(rollout: Rollout) -> str:
     limit = format_duration(rollout.policy.shift_timeout)
-    return f"{rollout.weight} % was not applied within {limit} of the first check"
+    return f"{rollout.weight}% was not applied within {limit} of the first check"

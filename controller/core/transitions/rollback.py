@@ -1,4 +1,4 @@
-"""The rollback to 0 %: write it, confirm it, keep it, and record the leak check."""
+"""The rollback to 0%: write it, confirm it, keep it, and record the leak check."""
 
 from datetime import datetime, timedelta
 from typing import assert_never
@@ -30,7 +30,7 @@ ROLLBACK_GUARD = timedelta(minutes=15)
 LOWER_TIMEOUT_PER_TICK = timedelta(minutes=1)
 
 ROLLBACK_PHASES = frozenset({Phase.ROLLING_BACK, Phase.ROLLED_BACK})
-# Reasons of a rollout that ended at a 0 % which it did not set.
+# Reasons of a rollout that ended at a 0% which it did not set.
 EXTERNAL_ZERO_REASONS = frozenset({Reason.FOUND_AT_ZERO, Reason.RAISE_UNCERTAIN})
 
 UNCONFIRMED = "rollback_unconfirmed"
@@ -44,7 +44,7 @@ def roll_back(
 ) -> Decision:
     """Move all traffic back to stable, now. A second request does not extend the time limit.
 
-    The first cause of a rollback stays its reason, unless that was a 0 % set outside rolloutctl.
+    The first cause of a rollback stays its reason, unless that was a 0% set outside rolloutctl.
     """
     state = rollout.state
     is_repeated = isinstance(state, RollingBack)
@@ -66,7 +66,7 @@ def roll_back(
         exposed_to=rollout.exposed_to if weight == 0 else None,
         conditions=rollout.conditions_of(ConditionKind.UNCONFIRMED) if is_repeated else {},
     )
-    notice = Notice(Severity.WARNING, f"{rollout.id} is rolling back to 0 %: {why}")
+    notice = Notice(Severity.WARNING, f"{rollout.id} is rolling back to 0%: {why}")
     entry = Record.of(
         "rolling_back", rollout, after, weight, now,
         reason=reason, sentence=why, keeps_series=True,
@@ -75,13 +75,13 @@ def roll_back(
 
 
 def has_own_rollback(rollout: Rollout) -> bool:
-    """Tell whether `rollout` decided a rollback itself: a 0 % that it only found is none."""
+    """Tell whether `rollout` decided a rollback itself: a 0% that it only found is none."""
     state = rollout.state
     return isinstance(state, RollingBack | RolledBack) and state.reason not in EXTERNAL_ZERO_REASONS
 
 
 def _intended_weight(rollout: Rollout) -> int:
-    """Return the last weight above 0 % that the rollout intended."""
+    """Return the last weight above 0% that the rollout intended."""
     state = rollout.state
     return state.intended if isinstance(state, RollingBack | RolledBack) else rollout.weight
 
@@ -110,7 +110,7 @@ def _last_live_weight(rollout: Rollout, live: int | None) -> int:
 def _voidable_token(rollout: Rollout) -> str:
     """Return the token of a first raise that another run may still write; empty for none.
 
-    The weight is 0 % until then, so lowering would write nothing, and that token would stay valid.
+    The weight is 0% until then, so lowering would write nothing, and that token would stay valid.
     """
     if isinstance(rollout.state, RollingBack):
         return rollout.state.void
@@ -119,7 +119,7 @@ def _voidable_token(rollout: Rollout) -> str:
 
 
 def lower_move(rollout: Rollout) -> SetZero:
-    """Return the move to 0 %, limited to the time of one tick; the next tick continues."""
+    """Return the move to 0%, limited to the time of one tick; the next tick continues."""
     within = min(rollout.policy.rollback_timeout, LOWER_TIMEOUT_PER_TICK)
     void = rollout.state.void if isinstance(rollout.state, RollingBack) else ""
     return SetZero(within, outdated_token=void)
@@ -128,7 +128,7 @@ def lower_move(rollout: Rollout) -> SetZero:
 def keep_lowering(
     rollout: Rollout, move: SetZero | None, why: str, critical: bool, now: datetime
 ) -> Decision:
-    """Try again to apply 0 %; when that is critical, the tick pages as well."""
+    """Try again to apply 0%; when that is critical, the tick pages as well."""
     if rollout.write_error:
         why = f"{why}; the last write failed: {rollout.write_error}"
     if critical:
@@ -181,10 +181,10 @@ def _is_replaceable(entry: Record | None) -> bool:
 
 def _unconfirmed_text(rollout: Rollout, why: str) -> str:
     by_hand = rollout.policy.target.by_hand(0, rollout.target)
-    remedy = f"to set 0 % in AWS: {by_hand}."
+    remedy = f"to set 0% in AWS: {by_hand}."
     if isinstance(rollout.state, RolledBack):
         return (
-            f"{rollout.id} is NOT at 0 % any more: {rollout.state.intended} % was applied after "
+            f"{rollout.id} is NOT at 0% any more: {rollout.state.intended}% was applied after "
             f"the rollback and could not be lowered: {why}; {remedy}"
         )
     return (
@@ -194,20 +194,20 @@ def _unconfirmed_text(rollout: Rollout, why: str) -> str:
 
 
 def confirm_rollback(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
-    """Complete a rollback: 0 % was read back from the target."""
+    """Complete a rollback: 0% was read back from the target."""
     return _complete_rollback(rollout, target, rollout.reason, rollout.sentence, now)
 
 
 def end_found_at_zero(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
-    """End a rollout whose target was found at 0 %, once 0 % is applied."""
+    """End a rollout whose target was found at 0%, once 0% is applied."""
     if is_first_raise_unseen(rollout):
         return end_unraised(rollout, target, now)
-    why = f"the weight was found at 0 % (expected {rollout.weight} %), which ends the rollout"
+    why = f"the weight was found at 0% (expected {rollout.weight}%), which ends the rollout"
     return end_at_zero(rollout, target, Reason.FOUND_AT_ZERO, why, now)
 
 
 def is_first_raise_unseen(rollout: Rollout) -> bool:
-    """Tell whether the first raise is pending, and no weight above 0 % was observed or accepted."""
+    """Tell whether the first raise is pending, and no weight above 0% was observed or accepted."""
     pending = rollout.pending
     if pending is None or not pending.is_first_raise or pending.accepted is not None:
         return False
@@ -221,7 +221,7 @@ def end_unraised(rollout: Rollout, target: TargetReading, now: datetime) -> Deci
     if rollout.phase is Phase.PAUSED:
         cause = "the rollout was paused before it was applied"
     why = (
-        f"{rollout.weight} % was never seen applied: {cause}; to try again: rolloutctl "
+        f"{rollout.weight}% was never seen applied: {cause}; to try again: rolloutctl "
         f"retry {rollout.id} --reason TEXT"
     )
     return end_at_zero(rollout, target, Reason.RAISE_UNCERTAIN, why, now)
@@ -235,7 +235,7 @@ def kept_token(rollout: Rollout, target: TargetReading) -> str:
 def end_at_zero(
     rollout: Rollout, target: TargetReading, reason: Reason, why: str, now: datetime
 ) -> Decision:
-    """Roll back for `reason` where the target shows 0 % already; done if 0 % is applied."""
+    """Roll back for `reason` where the target shows 0% already; done if 0% is applied."""
     if target.has_applied(0):
         return _complete_rollback(rollout, target, reason, why, now)
     rolling_back = roll_back(rollout, reason, why, 0, now)
@@ -263,7 +263,7 @@ def _complete_rollback(
         exposed_to=rollout.exposed_to or now,
         conditions={},
     )
-    text = with_table(f"{rollout.id} is rolled back, 0 % is applied: {why}", rollout)
+    text = with_table(f"{rollout.id} is rolled back, 0% is applied: {why}", rollout)
     notice = Notice(Severity.WARNING, text)
     entry = Record.of("rolled_back", rollout, after, 0, now, keeps_series=True)
     return Decision(after, notices=(notice,), record=entry)
@@ -273,7 +273,7 @@ def lower_again(rollout: Rollout, state: RolledBack, now: datetime) -> Decision:
     """Lower the weight again that a late write of this rollout raised after its rollback."""
     weight = state.intended
     move = replace(lower_move(rollout), must_succeed=True, only=weight)
-    text = f"{rollout.id}: {weight} % was applied after the rollback; lowering it again"
+    text = f"{rollout.id}: {weight}% was applied after the rollback; lowering it again"
     reason = Reason.LOWERED_AGAIN
     after = replace(rollout, state=replace(state, token=""))  # the write gives it another one
     entry = Record.of(GUARDING, rollout, after, weight, now, reason=reason, sentence=text)
@@ -287,9 +287,9 @@ def has_come_back(rollout: Rollout) -> bool:
 
 
 def end_at_zero_again(rollout: Rollout, now: datetime) -> Decision:
-    """End the page of a weight that came back and was not lowered: 0 % was read back."""
+    """End the page of a weight that came back and was not lowered: 0% was read back."""
     after = rollout.with_condition(ConditionKind.UNCONFIRMED, None)
-    text = f"{rollout.id}: 0 % is applied again (read back from {rollout.policy.target.name})"
+    text = f"{rollout.id}: 0% is applied again (read back from {rollout.policy.target.name})"
     reason = Reason.WATCHING
     entry = Record.of(ZERO_AGAIN, rollout, after, 0, now, reason=reason, sentence=text)
     return Decision(after, notices=(Notice(Severity.INFO, text),), record=entry)

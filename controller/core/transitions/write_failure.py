@@ -42,7 +42,7 @@ def record_write_failure(failed: WriteFailed, now: datetime) -> Decision:
 
 
 def _with_refused_rollback(decision: Decision, why: str, decided_at: datetime) -> Decision:
-    """Return `decision` after its move to 0 % was refused for good.
+    """Return `decision` after its move to 0% was refused for good.
 
     It ends the tick with an alert, pages at most every quarter of an hour, and is recorded once.
     """
@@ -73,13 +73,13 @@ def _with_failure_record(
 def _sentence(rollout: Rollout, why: str) -> str:
     if rollout.phase is Phase.PAUSED:  # set-weight has put its weight down as seen
         return (
-            f"{rollout.id}: {rollout.seen_weight} % could not be written: {why}. The rollout is "
+            f"{rollout.id}: {rollout.seen_weight}% could not be written: {why}. The rollout is "
             "paused, and no tick tries again."
         )
     weight = 0 if rollout.phase in ROLLBACK_PHASES else rollout.weight
-    live = "unknown" if rollout.seen_weight is None else f"{rollout.seen_weight} %"
+    live = "unknown" if rollout.seen_weight is None else f"{rollout.seen_weight}%"
     return (
-        f"{rollout.id}: {weight} % could not be written (last known weight: {live}): {why}. "
+        f"{rollout.id}: {weight}% could not be written (last known weight: {live}): {why}. "
         "The next tick tries again."
     )
 

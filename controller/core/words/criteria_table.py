@@ -66,7 +66,7 @@ class CriterionTexts(Immutable):
     def label(self) -> str:
         """The evidence in words, and why there is none."""
         if self.first_weight is not None and not self.over:
-            return f"judged from {self.first_weight} % on"
+            return f"judged from {self.first_weight}% on"
         when = "ended before a verdict" if self.over else f"{Label.NOT_JUDGED} yet"
         return self.evidence.replace(Label.NOT_JUDGED, when)
 

@@ -86,7 +86,7 @@ def _ruled_out_large(finding: Finding) -> str:
     chance = ", which chance explains" if ruled_out.by_chance else ""
     return (
         f"passes, no regression detected: {_newest(finding)}{chance}; "
-        f"{format_percent(ruled_out.large_share)} or more is ruled out at 95 % confidence, and a "
+        f"{format_percent(ruled_out.large_share)} or more is ruled out at 95% confidence, and a "
         "later step has to keep the limit."
     )
 

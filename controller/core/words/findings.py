@@ -94,7 +94,7 @@ def _dilution(finding: Finding) -> str:
         return ""
     return (
         f" Diluted: {mixed.diluted} counted both paths, and the canary had "
-        f"{mixed.diluted_weight} % of the requests."
+        f"{mixed.diluted_weight}% of the requests."
     )
 
 

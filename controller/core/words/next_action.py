@@ -59,7 +59,7 @@ def next_action(rollout: Rollout, now: datetime | None = None) -> NextAction:
         case Paused() if rollout.seen_weight == 0:
             return NextAction(
                 rollout.updated,
-                "the next tick ends the rollout unless it reads a weight above 0 %",
+                "the next tick ends the rollout unless it reads a weight above 0%",
             )
         case Paused():
             return NextAction(
@@ -69,8 +69,8 @@ def next_action(rollout: Rollout, now: datetime | None = None) -> NextAction:
             )
         case RollingBack():
             limit = state.since + rollout.policy.rollback_timeout
-            how = "waits" if rollout.policy.target.observed else "writes 0 % at each tick"
-            text = f"{how} until 0 % is read back; pages from {clock_text(limit)}"
+            how = "waits" if rollout.policy.target.observed else "writes 0% at each tick"
+            text = f"{how} until 0% is read back; pages from {clock_text(limit)}"
             return NextAction(limit, text)
         case RolledBack() if rollout.unacknowledged_page:
             text = f"the alert is repeated until acknowledged: rolloutctl ack {rollout.id}"
@@ -95,7 +95,7 @@ def _next_of_watch(rollout: Rollout, state: RolledBack | Succeeded, now: datetim
         return NextAction(None, text)
     outside = "a weight set outside rolloutctl is reported and left as it is"
     if isinstance(state, RolledBack) and not rollout.policy.target.observed and state.intended:
-        outside = f"a return to {state.intended} % is lowered to 0 % again, any other {outside[2:]}"
+        outside = f"a return to {state.intended}% is lowered to 0% again, any other {outside[2:]}"
     late = "requests that still reach the canary are reported as critical, " if is_unchecked else ""
     return NextAction(state.watch_until, f"watched until {until}: {late}{outside}")
 
@@ -145,13 +145,13 @@ def ways_out_of_drift(rollout: Rollout, live: int | None, *, may_exceed: bool) -
     """
     resume, ways = f"rolloutctl resume {rollout.id}", list[str]()
     if may_exceed:
-        ways.append(f"to lower it to {rollout.weight} % and go on: {resume} --restore")
+        ways.append(f"to lower it to {rollout.weight}% and go on: {resume} --restore")
     if live is None:
         ways.append(f"to go on, set a clear weight in AWS, then: {resume}")
     elif reached_steps(rollout, live):
-        ways.append(f"to go on at {live} %: {resume} --keep")
+        ways.append(f"to go on at {live}%: {resume} --keep")
     else:
-        ways.append(f"to go on, set {rollout.weight} % in AWS, then: {resume}")
+        ways.append(f"to go on, set {rollout.weight}% in AWS, then: {resume}")
     return [*ways, f"to roll back: rolloutctl rollback {rollout.id}"]
 
 
@@ -159,16 +159,16 @@ def _next_while_pending(rollout: Rollout, state: Progressing, pending: Pending) 
     """Return until when a pending weight has to be applied, and what happens otherwise."""
     frozen = rollout.policy.freeze_at(rollout.updated)
     if frozen is not None and state.block is Reason.FROZEN:
-        return NextAction(frozen.until, f"{pending.weight} % {_tick_text(frozen.until)}")
+        return NextAction(frozen.until, f"{pending.weight}% {_tick_text(frozen.until)}")
     if state.block is Reason.KIND_MISSING:
-        return NextAction(None, f"{pending.weight} % once the package is installed")
+        return NextAction(None, f"{pending.weight}% once the package is installed")
     if rollout.policy.target.observed:
         return NextAction(
-            None, f"{pending.weight} % once it is read back from {rollout.policy.target.name}"
+            None, f"{pending.weight}% once it is read back from {rollout.policy.target.name}"
         )
     limit = (pending.first_look or pending.decided) + rollout.policy.shift_timeout
     otherwise = "pauses" if pending.previous == pending.weight else "rolls back"
-    text = f"{otherwise} unless {pending.weight} % is applied by {clock_text(limit)}"
+    text = f"{otherwise} unless {pending.weight}% is applied by {clock_text(limit)}"
     return NextAction(limit, text)
 
 
@@ -255,7 +255,7 @@ def _tick_text(moment: datetime) -> str:
 def _next_step_text(rollout: Rollout) -> str:
     """Return the goal of an advance from the current step: the next weight, or success."""
     return (
-        "success" if rollout.is_last_step else f"{rollout.policy.steps[rollout.step + 1].weight} %"
+        "success" if rollout.is_last_step else f"{rollout.policy.steps[rollout.step + 1].weight}%"
     )
 
 
@@ -276,11 +276,11 @@ def baking_sentence(rollout: Rollout) -> str:
     """Return the sentence of a bake: until when it lasts, or when its last data are final."""
     weight, end = rollout.weight, rollout.bake_end
     if end is None:
-        return f"baking at {weight} %"
+        return f"baking at {weight}%"
     if rollout.updated < end:
-        return f"baking at {weight} % until {clock_text(end)}"
+        return f"baking at {weight}% until {clock_text(end)}"
     judged_at = clock_text(end + rollout.policy.evaluation_delay)
-    return f"baked at {weight} % until {clock_text(end)}; its last data are final at {judged_at}"
+    return f"baked at {weight}% until {clock_text(end)}; its last data are final at {judged_at}"
 
 
 def longest_hold_end(rollout: Rollout) -> datetime | None:
@@ -295,7 +295,7 @@ def holding_sentence(rollout: Rollout, target: TargetReading | UnreadableTarget)
     """Return the sentence of a hold: what it waits for, and for data until when at most."""
     latest = longest_hold_end(rollout)
     waits = "" if latest is None else f", waiting for data until {clock_text(latest)} at most"
-    return f"on hold at {rollout.weight} %{waits}: {hold_reason(rollout, target)}"
+    return f"on hold at {rollout.weight}%{waits}: {hold_reason(rollout, target)}"
 
 
 def hold_expired_text(rollout: Rollout, target: TargetReading | UnreadableTarget) -> str:
@@ -306,7 +306,7 @@ def hold_expired_text(rollout: Rollout, target: TargetReading | UnreadableTarget
     if end is not None and begin is not None and end < begin:  # not all of the time counted
         lasted = duration_text(begin - end + hold)
     reason = hold_reason(rollout, target)
-    return f"still on hold at {rollout.weight} % {lasted} after the bake: {reason}"
+    return f"still on hold at {rollout.weight}% {lasted} after the bake: {reason}"
 
 
 def hold_reason(rollout: Rollout, target: TargetReading | UnreadableTarget) -> str:

@@ -38,12 +38,12 @@ def blind_text(rollout: Rollout, blindness: Blindness, blind_for: timedelta) -> 
 
 
 def silence_text(rollout: Rollout, silence: Silence) -> str:
-    """Return that no request is counted any more at 100 %, and how many were before."""
+    """Return that no request is counted any more at 100%, and how many were before."""
     minutes = (silence.end - silence.start) // MINUTE_S
     length = duration_text(timedelta(seconds=silence.before_s))
     span = time_range_text(silence.start, silence.end)
     return (
-        f"{rollout.id} counted no request in its first {count_text(minutes, 'minute')} at 100 % "
+        f"{rollout.id} counted no request in its first {count_text(minutes, 'minute')} at 100% "
         f"({span}); {silence.metric} counted {number_text(silence.before)} in the {length} before. "
         "Nothing is rolled back for this: check whether requests are served, and whether the "
         f"metrics still count them. To roll back: rolloutctl rollback {rollout.id}"
@@ -51,10 +51,10 @@ def silence_text(rollout: Rollout, silence: Silence) -> str:
 
 
 def loss_text(rollout: Rollout, loss: Loss) -> str:
-    """Return that fewer requests are counted at 100 % than are due."""
+    """Return that fewer requests are counted at 100% than are due."""
     minutes = (loss.end - loss.start) // MINUTE_S
     return (
-        f"{rollout.id} lost requests at 100 %: {loss.metric} counted {number_text(loss.counted)} "
+        f"{rollout.id} lost requests at 100%: {loss.metric} counted {number_text(loss.counted)} "
         f"in {count_text(minutes, 'minute')} ({time_range_text(loss.start, loss.end)}); by the "
         f"hour before, {number_text(round(loss.expected))} were due. Nothing is rolled back for "
         "this: check whether all requests are served, and whether the metrics still count them. "
@@ -70,12 +70,12 @@ def hold_text(rollout: Rollout) -> str:
 
 
 def summary_text(rollout: Rollout, at_100_for: timedelta) -> str:
-    """Return where a long bake at 100 % stands, with every finding."""
+    """Return where a long bake at 100% stands, with every finding."""
     findings = " ".join(
         with_full_stop(sentence_of(finding)) for finding in rollout.evidence.findings
     )
     return (
-        f"{rollout.id} has been at 100 % for {duration_text(at_100_for)}: "
+        f"{rollout.id} has been at 100% for {duration_text(at_100_for)}: "
         f"{with_full_stop(rollout.sentence)} {findings}".rstrip()
     )
 

@@ -48,7 +48,7 @@ def possible_rate_text(finding: Finding) -> str:
             requests = f"{number_text(needed)} requests without a failure"
             conclusion = f"not enough data to confirm {objective} (needs {requests})"
     return (
-        f"; at {confidence * 100:g} % confidence the failure rate is at most "
+        f"; at {confidence * 100:g}% confidence the failure rate is at most "
         f"{_rounded_up(possible.possible_share)}: {conclusion}"
     )
 
@@ -62,7 +62,7 @@ def _rounded_up(share: float) -> str:
 def _proven(finding: Finding) -> str:
     totals = FailureTotals.of(finding)
     return (
-        f"passes, objective met: {_failures(totals)}; at 95 % confidence "
+        f"passes, objective met: {_failures(totals)}; at 95% confidence "
         f"the failure rate is below {format_percent(totals.allowed_share)}."
     )
 
@@ -78,7 +78,7 @@ def _unproven(finding: Finding) -> str:
     below = percent_beside(possible, totals.allowed_share)
     objective = format_percent(1 - totals.allowed_share)
     return (
-        f"{_failures(totals)}; at 95 % confidence the failure rate is below {below}, so "
+        f"{_failures(totals)}; at 95% confidence the failure rate is below {below}, so "
         f"{objective} is not confirmed"
     )
 

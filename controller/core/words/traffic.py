@@ -82,7 +82,7 @@ def _split_range(finding: Finding) -> str:
     fits = SplitRange.of(finding)
     return (
         f"{number_text(fits.low)} to {number_text(fits.high)} expected at "
-        f"{round(finding.bound * 100)} % (tolerance {format_percent(fits.tolerance)}, "
+        f"{round(finding.bound * 100)}% (tolerance {format_percent(fits.tolerance)}, "
         f"confidence {format_percent(fits.confidence)})"
     )
 

@@ -51,7 +51,7 @@ def foreign_requests(
         name: metric
         for name, metric in policy.metrics.items()
         if metric.counts not in ("both", "stable")
-        and may_count_requests(metric)  # a level has a value at 0 % as well
+        and may_count_requests(metric)  # a level has a value at 0% as well
         and Uses.of(metric, policy.metrics, policy.criteria.items()).judged
     }
     span = _span_at_zero(owners, policy, reading, now)
@@ -107,6 +107,6 @@ def _text(foreign: Mapping[str, _Counted], span: Span) -> str:
     )
     begin, end = clock_text(from_unix(span.start)), clock_text(from_unix(span.end))
     return (
-        f"{figures} from {begin} to {end}, while the canary had 0 %: other requests are counted "
+        f"{figures} from {begin} to {end}, while the canary had 0%: other requests are counted "
         "too, and failures of the canary would be lost among them"
     )

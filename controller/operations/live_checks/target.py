@@ -27,7 +27,7 @@ UPDATE: Final = "update"
 _NAMES, _REACH = "names", "reach"
 
 SET_ONE_WEIGHT: Final = (
-    "set one weight: rolloutctl set-weight POLICY 1..100; rolloutctl rollback POLICY: 0 %"
+    "set one weight: rolloutctl set-weight POLICY 1..100; rolloutctl rollback POLICY: 0%"
 )
 
 
@@ -60,8 +60,8 @@ def unreadable_check(target: UnreadableTarget, level: Callable[[str, str, str], 
 
 
 def weight_text(reading: TargetReading) -> str:
-    """Return which weight is live: `10 % is live (PERCENTAGE=10)`."""
-    weight = "no clear weight" if reading.weight is None else f"{reading.weight} %"
+    """Return which weight is live: `10% is live (PERCENTAGE=10)`."""
+    weight = "no clear weight" if reading.weight is None else f"{reading.weight}%"
     return f"{weight} is live ({reading.variables})"
 
 

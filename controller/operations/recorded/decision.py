@@ -66,7 +66,7 @@ class RecordedDecision(Immutable):
 
     memory: the fields that ticks without an entry may have changed before the decision.
     decided_at: when it was decided; the time of the entry may be when its move was refused.
-    refusal: why its move to 0 % was refused for good; None when it was not.
+    refusal: why its move to 0% was refused for good; None when it was not.
     write_error: why its move could not be written; None when it was, or was refused for good.
     """
 

@@ -112,7 +112,7 @@ def weight_spans(rollout: Rollout, entries: Iterable[Entry]) -> list[WeightSpan]
     """Return the times in which the canary had traffic, the earliest first.
 
     A weight that was set outside rolloutctl has a span as well, from the pause that followed.
-    The last one ends when 0 % or success was recorded, or with the newest tick.
+    The last one ends when 0% or success was recorded, or with the newest tick.
     """
     found: list[WeightSpan] = []
     end = rollout.since if rollout.final else rollout.updated

@@ -27,7 +27,7 @@ MAX_BINS: Final = 140
 _BIN_WINDOWS: Final = (1, 2, 5, 10, 15, 20, 30, 60, 120, 240, 720, 1_440)
 # The narrowest panel, as a share of an equal division: its weight still has to be readable on it.
 _NARROWEST: Final = 0.6
-# Two-sided 95 % of the normal distribution.
+# Two-sided 95% of the normal distribution.
 _Z: Final = 1.959964
 
 
@@ -47,7 +47,7 @@ class Bin(Immutable):
     """The windows from `begin` to below `end`, unix seconds, that have data.
 
     samples: requests of the canary, or datapoints. value: the share, or the median window.
-    low, high: the 95 % confidence interval of a share, or the lowest and the highest window.
+    low, high: the 95% confidence interval of a share, or the lowest and the highest window.
     control: the same value of the stable path; None where it has no data.
     """
 
@@ -200,7 +200,7 @@ def _bin(source: TraceSource, begin: int, end: int, windows: Sequence[WindowCoun
 
 
 def confidence_interval(amount: float, samples: float) -> tuple[float, float]:
-    """Return the 95 % confidence interval of a share: `amount` of `samples` requests.
+    """Return the 95% confidence interval of a share: `amount` of `samples` requests.
 
     Wilson's score interval (Journal of the American Statistical Association 22, 1927): in closed
     form, and inside 0 to 1 for few failures. For one look at one bin; the judge does not use it.

@@ -209,7 +209,7 @@ def frozen_value(
         for at in times
     ]
     blocks = [(count, count * _slow_share(one, mean)) for count, one in percentiles]
-    # By definition 0.5 % of requests are above a p99.5; the mean of many p99.5 may leave fewer.
+    # By definition 0.5% of requests are above a p99.5; the mean of many p99.5 may leave fewer.
     share = max(sum(slow for _, slow in blocks) / samples, 1 - request.percentiles[request.value])
     spread = local_dispersion(blocks) if request.concurrent else dispersion(blocks)
     limit = HANG_FACTOR * mean
@@ -281,7 +281,7 @@ def _slow_share(percentiles: Percentiles, limit: float) -> float:
 def _most_above(percentiles: Percentiles, limit: float) -> float:
     """Return the largest share above `limit` that the percentiles of a block leave.
 
-    That is 1 % where the p99 is below it. A value between two percentiles is no upper bound: in a
+    That is 1% where the p99 is below it. A value between two percentiles is no upper bound: in a
     latency with cold starts they may lie far apart.
     """
     return 1 - max([share for share, value in percentiles if value <= limit], default=0.0)

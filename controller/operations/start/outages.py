@@ -72,7 +72,7 @@ def _is_clear(runner: Runner, policy: Policy, reading: TargetReading, now: datet
 def _released(runner: Runner, rollout_id: str, stable: str) -> Rollout | None:
     """Return the rollout that made `stable` the stable path; None: not known to be this one.
 
-    On a Lambda alias or a load balancer its weight stays 100 %, and ends as that of a canary.
+    On a Lambda alias or a load balancer its weight stays 100%, and ends as that of a canary.
     """
     try:
         other = runner.store.load(rollout_id)

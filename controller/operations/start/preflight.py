@@ -160,7 +160,7 @@ def preflight(
     first, weight, when = 0, 0, "before the start"
     if adopt:
         first, weight = live_step(policy, reading) or 0, reading.weight or 0
-        when = f"so roll back the live {weight} % (rolloutctl rollback POLICY)"
+        when = f"so roll back the live {weight}% (rolloutctl rollback POLICY)"
     try:
         for request in baseline_requests(policy, now, first):
             if request.criterion in unusable:
@@ -207,7 +207,7 @@ def _weight_refusals(
     runner: Runner, policy: Policy, reading: TargetReading, now: datetime, *, adopt: bool
 ) -> Iterator[str]:
     """Yield why the first weight cannot be set now, or (`adopt`) the live one not be taken over."""
-    live = f"the canary has {reading.weight} %"
+    live = f"the canary has {reading.weight}%"
     if adopt:
         if reading.weight == 0:
             yield f"there is no weight to take over: {live} ({reading.variables})"
@@ -227,7 +227,7 @@ def _weight_refusals(
             else f"roll back first ({policy.target.rollback_command})"
         )
         yield (
-            f"{live} already{owner_text} ({reading.variables}); a rollout starts from 0 %: "
+            f"{live} already{owner_text} ({reading.variables}); a rollout starts from 0%: "
             f"{remedy}, or take the weight over with --adopt"
         )
     frozen = policy.freeze_at(now)
@@ -275,7 +275,7 @@ def _ungated_steps(policy: Policy, red: Mapping[str, float | None], first: int) 
             is_or_are = "is" if len(own) == 1 else "are"
             why = f": {names_text(own)} {is_or_are} red already" if own else ""
             yield (
-                f"as a fix, no criterion of the canary would gate {weight} %{why}; add a criterion "
+                f"as a fix, no criterion of the canary would gate {weight}%{why}; add a criterion "
                 "of the canary, or wait until what is red is green"
             )
 

@@ -85,7 +85,7 @@ def start(runner: Runner, request: StartRequest) -> StartResult:
     Idempotent: the same revision of the same policy is returned as it stands, whatever the rules of
     the store say by now. Raises UsageError with every refusal, StoreError also where the rules
     cannot be read, RolledBackError when this revision was rolled back before, or taken back to
-    0 % after its success, and TargetTakenError when another rollout owns the target.
+    0% after its success, and TargetTakenError when another rollout owns the target.
     """
     _check_reason(request)
     request = replace(request, policy=resolve_for_start(runner, request.policy))
@@ -240,7 +240,7 @@ def retry(
     fix: bool = False,
     file: Path | None = None,
 ) -> StartResult:
-    """Start the revision of a rollout that was rolled back to 0 % once more.
+    """Start the revision of a rollout that was rolled back to 0% once more.
 
     policy: replaces the policy that is stored with the rollout; file: where it was read. adopt,
     despite, fix: as in `StartRequest`; the reason is that of the retry.
@@ -261,7 +261,7 @@ def retry(
     if known.phase is not Phase.ROLLED_BACK and not _is_undone_success(known, reading):
         raise UsageError(
             f"{unchanged}: the rollout is {known.phase}; only one that was rolled back, or set to "
-            "0 % after its success, can be retried"
+            "0% after its success, can be retried"
         )
     versions = policy.target.values
     if versions != known.policy.target.values:
@@ -348,7 +348,7 @@ def _check_not_rolled_back(
         event = f"was rolled back by {rollout.id}: {rollout.sentence}"
     elif _is_undone_success(rollout, reading):
         event = (
-            f"succeeded with {rollout.id}, and its weight was set to 0 % after that "
+            f"succeeded with {rollout.id}, and its weight was set to 0% after that "
             f"({reading.variables})"
         )
     else:
@@ -385,7 +385,7 @@ def _baseline_texts(rollout: Rollout, policy: Policy, now: datetime) -> tuple[st
 
 
 def _is_undone_success(rollout: Rollout, reading: TargetReading) -> bool:
-    """Tell whether an operator set the weight of a succeeded rollout back to 0 %."""
+    """Tell whether an operator set the weight of a succeeded rollout back to 0%."""
     return rollout.phase is Phase.SUCCEEDED and reading.weight == 0
 
 
@@ -397,7 +397,7 @@ def _check_same_policy(rollout: Rollout, request: StartRequest, revision: str) -
         )
     if rollout.digest != request.policy.digest() and rollout.final:
         raise UsageError(
-            f"{rollout.id} brought revision {revision} to {rollout.weight} % with another version "
+            f"{rollout.id} brought revision {revision} to {rollout.weight}% with another version "
             f"of the policy, so there is nothing to start. {_HOW_TO_CHANGE_POLICY}"
         )
     if rollout.digest != request.policy.digest():

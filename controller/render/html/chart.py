@@ -157,7 +157,7 @@ def chart(
 ) -> Chart:
     """Return the chart of `trace`; the same trace gives the same chart.
 
-    with_weight: the weight is drawn behind it, from 0 % at the lower end to 100 % at the upper one,
+    with_weight: the weight is drawn behind it, from 0% at the lower end to 100% at the upper one,
     and no interval, which would cover it.
     """
     axis, scale = _axis(trace), _TimeScale(trace.panels)
@@ -189,12 +189,12 @@ def chart(
         values=tuple(value_labels),
         columns=("from (UTC)", "samples", "canary", "low", "high", *control),
         rows=tuple(
-            (f"{panel.span.weight} %", tuple(_rows(trace, panel)))
+            (f"{panel.span.weight}%", tuple(_rows(trace, panel)))
             for panel in trace.panels
             if panel.bins
         ),
         control_name=trace.control,
-        interval_name="lowest to highest window" if extremes else "95 % interval",
+        interval_name="lowest to highest window" if extremes else "95% interval",
         bound_name=bound_name,
         axis_note=axis_note,
         weight=_weight_path(trace, scale) if with_weight else "",
@@ -213,7 +213,7 @@ def share_text(share: float, digits: int = 2) -> str:
     """Return a share as a percent with so many significant digits, and no needless decimals."""
     percent = abs(share) * 100
     decimals = max(0, digits - 1 - floor(log10(percent))) if percent else 0
-    return format_percent(share, min(6, decimals)).replace("%", "\u00a0%")
+    return format_percent(share, min(6, decimals))
 
 
 def _value_labels(trace: Trace, axis: Axis) -> tuple[list[ChartLabel], str]:
@@ -312,7 +312,7 @@ class _TimeScale:
         """Yield the weight of each panel, at its begin, where there is room for it."""
         panels = [(panel, x) for panel, _, _, x, _ in self._panels]
         for (panel, x), minor in _with_room(panels):
-            yield ChartLabel(100 * x / WIDTH, f"{panel.span.weight} %", minor=minor)
+            yield ChartLabel(100 * x / WIDTH, f"{panel.span.weight}%", minor=minor)
 
     def times(self) -> tuple[list[int], list[ChartLabel]]:
         """Return the places of round times, and labels: at each begin, and where there is room."""
@@ -432,7 +432,7 @@ def _zones(trace: Trace, scale: _TimeScale) -> Iterator[HoverZone]:
 
 def _zone_text(trace: Trace, panel: TracePanel, bins: Sequence[Bin]) -> str:
     """Return when, at which weight, and the values: the lowest to the highest of these bins."""
-    text = f"{from_unix(bins[0].begin):%d %b %H:%M}, {panel.span.weight} %: "
+    text = f"{from_unix(bins[0].begin):%d %b %H:%M}, {panel.span.weight}%: "
     text += _range_text(trace, [one.value for one in bins])
     controls = [one.control for one in bins if one.control is not None]
     return f"{text}, {trace.control} {_range_text(trace, controls)}" if controls else text

@@ -4,7 +4,6 @@ Jinja2 escapes what HTML would read as markup; `printable` makes control charact
 that change the direction of text visible. No tick imports this module unless it writes a page.
 """
 
-import re
 from collections.abc import Iterable
 from functools import cache
 from io import StringIO
@@ -21,8 +20,6 @@ from controller.immutable import Immutable
 from controller.safe_text import printable, printable_block
 
 _SHARED: Final = Path(__file__).parent / "templates"
-
-_INSIDE_NUMBER: Final = re.compile(r"(?<=\d) (?=%|\d{3}(?!\d))")
 
 
 @cache
@@ -61,7 +58,7 @@ def _printable(value: Any) -> Any:
     """
     if isinstance(value, Markup) or not isinstance(value, str):
         return value
-    return _INSIDE_NUMBER.sub("\u00a0", printable(value))
+    return printable(value)
 
 
 def _block(text: str | Iterable[str]) -> Markup:

@@ -1,7 +1,7 @@
 """Faults that are added to a history, from a step on: what a bad release would have done in it.
 
-`errors=1%@50`: 1 % of the canary's requests fail, from the step with 50 % on. `latency=+20%@10`:
-its latencies are 20 % higher. `hang=3%:10s@100`: 3 % of its requests take ten seconds.
+`errors=1%@50`: 1% of the canary's requests fail, from the step with 50% on. `latency=+20%@10`:
+its latencies are 20% higher. `hang=3%:10s@100`: 3% of its requests take ten seconds.
 """
 
 import re
@@ -48,8 +48,8 @@ class Fault(Immutable):
 
     @property
     def effect(self) -> str:
-        """What it does, in words: `5 % of requests fail`."""
-        size = f"{number_text(float(f'{100 * self.size:.4g}'))} %"
+        """What it does, in words: `5% of requests fail`."""
+        size = f"{number_text(float(f'{100 * self.size:.4g}'))}%"
         match self.kind:
             case "errors":
                 return f"{size} of requests fail"
@@ -79,8 +79,8 @@ def parse_fault(text: str, policy: Policy) -> Fault:
     weight = int(found["weight"])
     weights = [step.weight for step in policy.steps]
     if weight not in weights:
-        steps = ", ".join(f"{one} %" for one in weights)
-        raise UsageError(f"--inject: no step of {policy.name} has {weight} %, only {steps}")
+        steps = ", ".join(f"{one}%" for one in weights)
+        raise UsageError(f"--inject: no step of {policy.name} has {weight}%, only {steps}")
     if not list(_touched(policy, kind)):
         raise UsageError(
             f"--inject {text}: no metric of {policy.name} would show that; it needs "

@@ -158,7 +158,7 @@ def _median_tile(name: str, value: float | None, unit: str) -> Tile:
 def _causes(outcome: Outcome) -> Iterator[tuple[str, str, str, str, int]]:
     """Yield criterion, ending, tone, step and number of starts; a hold may be in several steps."""
     for place in outcome.places():
-        yield place.criterion, "rolled back", "bad", f"{place.weight} %", place.runs
+        yield place.criterion, "rolled back", "bad", f"{place.weight}%", place.runs
     for name, runs in outcome.causes("held").items():
         yield name, "held, undecided", "warn", "", runs
 

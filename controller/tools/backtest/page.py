@@ -43,7 +43,7 @@ class BacktestData(Immutable):
     runs: Count
     """Starts that were played and counted."""
     promoted: Count
-    """Starts that came to their end at 100 %."""
+    """Starts that came to their end at 100%."""
     held: Count
     """Starts that were paused after a hold without a verdict."""
     rolled_back: Count
@@ -143,7 +143,7 @@ def _lines(shown: Backtest) -> Iterator[str]:
         yield f"  {ending.replace('_', ' '):<12} {number_text(runs):>7}  {share:>7}"
     for place in outcome.places():
         starts = count_text(place.runs, "start")
-        yield f"    criterion {place.criterion} rolled back {starts} at {place.weight} %"
+        yield f"    criterion {place.criterion} rolled back {starts} at {place.weight}%"
     for criterion, held in outcome.causes("held").items():
         starts = count_text(held, "start")
         yield f"    criterion {criterion} was undecided in {starts} that were held"

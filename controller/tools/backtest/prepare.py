@@ -187,7 +187,7 @@ class _Fitting:
             self.note(f"a period of {length} counts as one minute of evidence")
         for step in self.policy.steps:
             if step.criteria and not self._gate(step.criteria):
-                raise UsageError(f"the gate at {step.weight} % has no criterion on a metric")
+                raise UsageError(f"the gate at {step.weight}% has no criterion on a metric")
         steps = [
             step.model_copy(
                 update={

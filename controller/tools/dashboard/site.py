@@ -278,5 +278,5 @@ def _outcome(verb: Verb, visit: TickOutcome) -> str:
     if not visit.saved:
         return f"done, and not recorded yet, which the next tick does: {visit.problem}"
     if verb is Verb.ROLLBACK and rollout.phase is not Phase.ROLLED_BACK:
-        return f"recorded, and 0 % is not confirmed yet: {visit.problem or rollout.sentence}"
+        return f"recorded, and 0% is not confirmed yet: {visit.problem or rollout.sentence}"
     return "this was done already" if visit.repeated else f"recorded: {rollout.sentence}"

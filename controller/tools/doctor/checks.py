@@ -174,7 +174,7 @@ class Doctor(Immutable):
 
 # --- Schedule -------------------------------------------------------------------------------------
 
-# The slowest schedule that still keeps the weight at 0 % after a rollback.
+# The slowest schedule that still keeps the weight at 0% after a rollback.
 _TICK_AGE_LIMIT: Final = timedelta(minutes=15)
 
 

@@ -29,7 +29,7 @@ _CRITERIA: Final = (
 _HOUR: Final = timedelta(hours=1)
 _DAY: Final = timedelta(hours=24)
 _MINUTE: Final = timedelta(minutes=1)
-# The steps that are tried, the usual ones first: with little traffic, 10 % of it shows nothing.
+# The steps that are tried, the usual ones first: with little traffic, 10% of it shows nothing.
 _LADDERS: Final = ((10, 50, 100), (25, 50, 100), (50, 100))
 _BAKES: Final = (_HOUR, 2 * _HOUR, 4 * _HOUR, 8 * _HOUR, _DAY)
 # What a quiet service needs for a pass of its first step: leaves room for a day with less traffic.

@@ -203,7 +203,7 @@ def _is_wanted(source: RequestSource, given: Given, function: str) -> bool:
 
 def _survey(account: AccountView, source: RequestSource, found: FoundTarget) -> Survey:
     try:
-        # At an unclear weight, traffic at 0 % is not concluded from anything.
+        # At an unclear weight, traffic at 0% is not concluded from anything.
         weight = 100 if found.weight is None else found.weight
         return measure(account.metrics, source, found.target, weight, account.now)
     except MetricsError as error:
@@ -211,10 +211,10 @@ def _survey(account: AccountView, source: RequestSource, found: FoundTarget) -> 
 
 
 def _shared(source: RequestSource, survey: Survey) -> str:
-    """Return what it means that the canary of a target has steady traffic at 0 %; empty: none."""
+    """Return what it means that the canary of a target has steady traffic at 0%; empty: none."""
     if not source.stable or (survey.steady_hours or 0) < STEADY_HOURS:
         return ""
     return (
-        f"the canary had requests in {survey.steady_hours} of the last 24 hours at 0 %: its "
+        f"the canary had requests in {survey.steady_hours} of the last 24 hours at 0%: its "
         "metrics count other callers too, and `start` refuses that"
     )

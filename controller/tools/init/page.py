@@ -85,7 +85,7 @@ class Written(Immutable):
         """What to do with it: try it, look at what a start would do, start."""
         file = shlex.quote(str(self.path))
         live = self.draft.weight if self.draft else 0
-        # A rehearsal takes over 100 % alone.
+        # A rehearsal takes over 100% alone.
         rehearsed = " --adopt" if live == 100 else ""
         if self.draft and SIGN_OFF in self.draft.criteria:
             rehearsed += " --approve"
@@ -138,7 +138,7 @@ def init_page(written: Written) -> Page:
 
 def _facts(draft: Draft, target: TargetSpec) -> list[list[str]]:
     survey = draft.survey
-    live = "" if draft.weight is None else f", {draft.weight} % now"
+    live = "" if draft.weight is None else f", {draft.weight}% now"
     names = " and ".join(target.settings(0))
     counted = _BESIDE if draft.measures_both else _COUNTS[survey.counts]
     rate = "unknown" if survey.per_minute is None else f"{number_text(survey.per_minute)} a minute"

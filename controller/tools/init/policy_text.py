@@ -65,7 +65,7 @@ def policy_text(draft: Draft) -> str:
 
 
 def _rule_of_three(step: StepPlan) -> str:
-    """Return what requests without a failure rule out at 95 % confidence (3 / n)."""
+    """Return what requests without a failure rule out at 95% confidence (3 / n)."""
     requests = max(step.requests or 0, 3)
     limit = format_percent(min(3 / requests, 1), 1)
     return (

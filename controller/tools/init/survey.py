@@ -129,7 +129,7 @@ def _usable(kind: SourceKind, listed: Iterable[Dimensions]) -> Iterator[Dimensio
             continue
         if kind is not SourceKind.FLAG or one["Path"] == flag.CANARY:
             yield one
-        elif {**one, "Path": flag.CANARY} not in listed:  # at 0 % only the stable path has data
+        elif {**one, "Path": flag.CANARY} not in listed:  # at 0% only the stable path has data
             yield {**one, "Path": flag.CANARY}
 
 
@@ -139,7 +139,7 @@ HOUR_S: Final = 3_600
 _DAY_HOURS: Final = 24
 MAX_BASELINE_DAYS: Final = 7  # a week has every hour of every weekday
 _LOOKBACK: Final = timedelta(days=MAX_BASELINE_DAYS)
-# A source with requests in so many of the last 24 hours, at 0 %, serves other callers as well. The
+# A source with requests in so many of the last 24 hours, at 0%, serves other callers as well. The
 # few requests of a person who tries the new path do not make it so.
 STEADY_HOURS: Final = 6
 # CloudWatch's datapoints of the last minutes may still change.

@@ -209,4 +209,4 @@ def _steps_text(policy: Policy, criterion: str) -> str:
     judging = [str(policy.steps[step].weight) for step in steps if criterion in policy.gate(step)]
     if len(judging) == len(steps):
         return ""
-    return f", judged at {', '.join(judging)} %" if judging else ", judged in no step"
+    return f", judged at {', '.join(judging)}%" if judging else ", judged in no step"

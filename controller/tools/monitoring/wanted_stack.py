@@ -16,7 +16,7 @@ from controller.tools.monitoring.resources import CriterionAlarm, Dashboard, Mom
 
 # A graph has no room for more vertical lines: only the newest are drawn.
 _MAX_MOMENTS: Final = 20
-_END_LABELS: Final = {"rolled_back": "0 %: rolled back", "succeeded": "100 %: succeeded"}
+_END_LABELS: Final = {"rolled_back": "0%: rolled back", "succeeded": "100%: succeeded"}
 
 
 def monitoring_of(policy: Policy, store: Store, emails: Iterable[str] = ()) -> Monitoring:
@@ -96,8 +96,8 @@ def moments(history: Iterable[Entry]) -> tuple[Moment, ...]:
 def _moments(history: Iterable[Entry]) -> Iterator[Moment]:
     for entry in history:
         if entry.kind == "applied":
-            yield Moment(entry.at, f"{entry.body['weight_to']} %")
+            yield Moment(entry.at, f"{entry.body['weight_to']}%")
         elif entry.kind == "started" and entry.body.get("cause", {}).get("adopted") is not None:
-            yield Moment(entry.at, f"{entry.body['weight_to']} %: adopted")
+            yield Moment(entry.at, f"{entry.body['weight_to']}%: adopted")
         elif entry.kind in _END_LABELS:
             yield Moment(entry.at, _END_LABELS[entry.kind])

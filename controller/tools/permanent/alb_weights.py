@@ -53,7 +53,7 @@ class AlbWeightsGuide:
             "see that the template has every other action of the rule: a deployment replaces all "
             "of them"
         )
-        yield "deploy the change; `rolloutctl doctor POLICY` then shows 100 % applied"
+        yield "deploy the change; `rolloutctl doctor POLICY` then shows 100% applied"
         yield (
             f"keep {stable} and its targets{until}: `rolloutctl rollback {self._policy.name}` "
             "needs them. After a rollback revert the change too, or the next deployment undoes the "

@@ -42,7 +42,7 @@ class AppConfigGuide:
             "see that the template has every other flag and setting of the profile: a deployment "
             "replaces all of it; without a template there is nothing to change, the account has it"
         )
-        yield "deploy the change; `rolloutctl doctor POLICY` then shows 100 % applied"
+        yield "deploy the change; `rolloutctl doctor POLICY` then shows 100% applied"
         yield (
             f"keep the old path{until}: `rolloutctl rollback {name}` needs it. After a rollback "
             "revert the change too, or the next deployment undoes the rollback"

@@ -10,7 +10,7 @@ TEMPLATES: Final = Path(__file__).parent / "templates"
 
 
 class Guide(Protocol):
-    """How 100 % of one target becomes permanent. It is made of the policy and its target."""
+    """How 100% of one target becomes permanent. It is made of the policy and its target."""
 
     @property
     def resource(self) -> str:
@@ -18,7 +18,7 @@ class Guide(Protocol):
 
     @property
     def values(self) -> Mapping[str, str]:
-        """What the template has to say at 100 %, by name."""
+        """What the template has to say at 100%, by name."""
 
     @property
     def resets(self) -> Sequence[str]:

@@ -50,7 +50,7 @@ class LambdaEnvGuide:
             "see that the template has every other variable of the function: a deployment replaces "
             "its environment as a whole"
         )
-        yield "deploy the change; `rolloutctl doctor POLICY` then shows 100 % applied"
+        yield "deploy the change; `rolloutctl doctor POLICY` then shows 100% applied"
         yield (
             f"keep the old path{until}: `rolloutctl rollback {name}` needs it. After a rollback "
             "revert the change too, or the next deployment undoes the rollback"

@@ -1,4 +1,4 @@
-"""How 100 % becomes permanent: the template change, what reverts it, and the cleanup checklist."""
+"""How 100% becomes permanent: the template change, what reverts it, and the cleanup checklist."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -16,7 +16,7 @@ FORMS: Final = ("cdk", "cloudformation", "terraform")
 
 
 class PermanentData(Immutable):
-    """How 100 % becomes permanent."""
+    """How 100% becomes permanent."""
 
     policy: str
     """Name of the policy."""
@@ -27,7 +27,7 @@ class PermanentData(Immutable):
     resource: str
     """Name of the resource that holds the weight, as its template has it."""
     values: dict[str, str]
-    """What the template has to say of it at 100 %, by name."""
+    """What the template has to say of it at 100%, by name."""
     changes: dict[str, str]
     """The change of the template, as text, by its form: cdk, cloudformation or terraform."""
     undone_by: Sequence[str]
@@ -41,7 +41,7 @@ def guide_of(policy: Policy) -> Guide:
     target = policy.target
     if not target.permanent_by:
         raise UsageError(
-            f"what makes 100 % of a {target.kind} target permanent is not known here: see its "
+            f"what makes 100% of a {target.kind} target permanent is not known here: see its "
             "package"
         )
     guide: Guide = load(target.permanent_by)(policy.resolved(target), target)
@@ -97,4 +97,4 @@ def too_early_reason(rollout: Rollout | None) -> str:
     """Return why this is too early; empty when the rollout succeeded or there is none."""
     if rollout is None or rollout.phase is Phase.SUCCEEDED:
         return ""
-    return f"{rollout.id} is {rollout.phase} at {rollout.weight} %: run this after its success"
+    return f"{rollout.id} is {rollout.phase} at {rollout.weight}%: run this after its success"

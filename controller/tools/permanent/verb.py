@@ -1,4 +1,4 @@
-"""The verb `permanent`: how 100 % goes into the deployment templates after a success."""
+"""The verb `permanent`: how 100% goes into the deployment templates after a success."""
 
 import click
 
@@ -23,7 +23,7 @@ from controller.tools.permanent.page import FORMS, permanent_data, permanent_pag
 )
 @options.call_options("store", "json")
 def permanent(call: CommandContext, rollout: str, forms: tuple[str, ...]) -> Result:
-    """Print how 100 % becomes permanent.
+    """Print how 100% becomes permanent.
 
     The exact change for CDK, CloudFormation or Terraform, what restores the old values until it is
     deployed, and how to remove the old path afterwards. Refused after a rollback. Reads only the

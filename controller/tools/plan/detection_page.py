@@ -183,7 +183,7 @@ def power_page(policy: Policy, per_minute: float, source: str, steps: Sequence[S
     notes = [*_legends(policy, steps, rows), *(note for power in powers for note in power.notes())]
     return [
         paragraph(head, Tone.TITLE, indent=2),
-        PageTable(rows, titles, right=(0, *range(2, len(titles))), indent=2, least=(len("100 %"),)),
+        PageTable(rows, titles, right=(0, *range(2, len(titles))), indent=2, least=(len("100%"),)),
         *(paragraph(one, Tone.QUIET, indent=2) for one in notes),
     ]
 
@@ -197,7 +197,7 @@ def power_changes(
     """
     changes: list[str] = []
     for step in steps:
-        weight = f"{policy.steps[step.step].weight} %"
+        weight = f"{policy.steps[step.step].weight}%"
         for criterion in step.criteria:
             shortfalls = _PowerRow(policy, step.step, criterion).shortfall_texts()
             changes += [f"{weight}: {text}" for text in shortfalls]
@@ -232,7 +232,7 @@ def _quiet_hours(policy: Policy, step: StepPower, by_hour: Sequence[float]) -> s
         f"{first:02}:00 to {(last + 1) % 24:02}:00" for first, last in _runs_of_hours(short)
     )
     return (
-        f"{one.weight} %: a bake that ends from {at} UTC has too few samples for "
+        f"{one.weight}%: a bake that ends from {at} UTC has too few samples for "
         f"{', '.join(lacking)} (as few as {number_text(floor(fewest))}): it holds until there are "
         "enough; start at another hour, or take a longer bake"
     )
@@ -257,7 +257,7 @@ def _legends(
     in_rows = {row[1].partition(" ")[0] for row in rows}
     yield from _without_estimate(policy, {name for name in policy.criteria if name not in in_rows})
     counted = ", ".join(
-        f"{number_text(round(step.requests))} at {policy.steps[step.step].weight} %"
+        f"{number_text(round(step.requests))} at {policy.steps[step.step].weight}%"
         for step in steps
     )
     delay = format_duration(policy.evaluation_delay)
@@ -388,7 +388,7 @@ class _PowerRow(Immutable):
 
     @property
     def _weight(self) -> str:
-        return f"{self.policy.steps[self.step].weight} %"
+        return f"{self.policy.steps[self.step].weight}%"
 
     def shortfall_texts(self) -> Iterator[str]:
         """Yield why the criterion cannot decide within the bake, and what would help."""

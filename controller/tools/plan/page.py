@@ -24,7 +24,7 @@ from controller.ports.json_view import Count, Percent, Time
 from controller.render.page import EMPTY_LINE, Block, Page, PageTable, TextSpan, Tone, paragraph
 
 _LABEL: Final = 8  # columns of a label
-_WEIGHT: Final = len("100 %")
+_WEIGHT: Final = len("100%")
 # A weight is read back some seconds after it was written.
 _READ_BACK: Final = timedelta(seconds=1)
 
@@ -236,7 +236,7 @@ def _steps_table(plan: Plan) -> PageTable:
     begin = plan.now if answer.checked else datetime.combine(plan.now, time(), UTC)
     *due, done = _due_times(policy, begin, freezes=answer.checked)
     steps = [
-        (f"{step.weight} %", at, format_duration(step.bake), _gate(policy, index))
+        (f"{step.weight}%", at, format_duration(step.bake), _gate(policy, index))
         for index, (step, at) in enumerate(zip(policy.steps, due, strict=True))
     ]
     if not answer.starts:
@@ -402,7 +402,7 @@ def _demand(name: str, policy: Policy, *, full: bool) -> str:
     judge = judge_of(name, criterion, policy)
     text = judge.rule_text if full else judge.demand_text()
     if mixed := policy.diluted_metrics(name):
-        text += f"; {', '.join(mixed)} of both paths, diluted below 100 %"
+        text += f"; {', '.join(mixed)} of both paths, diluted below 100%"
     if stable := policy.judged_metrics(name, "stable"):
         text += f"; {', '.join(stable)} of the stable path"
     return text if criterion.gating else f"{text}; reports only"

@@ -34,7 +34,7 @@ ERROR_SHARES = (0.002, 0.005, 0.01, 0.05, 0.2)
 
 LATENCY_INCREASES = (0.1, 0.5)
 
-# Search grids: smallest detectable effects in steps of 5 %, remedies in steps of 25 %.
+# Search grids: smallest detectable effects in steps of 5%, remedies in steps of 25%.
 _FINE_FACTOR, _SPARE_FACTOR = 1.05, 1.25
 _MIN_EFFECT = 1e-4
 _MAX_ERROR_SHARE, _MAX_INCREASE = 1.0, 9.0
@@ -276,7 +276,7 @@ class _StepAnalysis(Immutable):
     def _fault_shortfall(
         self, model: DetectionModel, effect: float, detected_after: int | None
     ) -> Shortfall:
-        """Return what would make `effect` be detected within the bake, with a margin of 25 %."""
+        """Return what would make `effect` be detected within the bake, with a margin of 25%."""
         factors = _geometric_steps(1, _MAX_TRAFFIC_FACTOR, _SPARE_FACTOR)
         factor = _first_that_works(
             factors, lambda one: self._detects(model, effect, one / _SPARE_FACTOR)

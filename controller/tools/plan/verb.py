@@ -223,7 +223,7 @@ class _Preview(NamedTuple):
 def _preview_offline(call: CommandContext, policy: Policy, file: Path) -> _Preview:
     """Return what comes next by the store alone. It cannot tell whether the account allows it."""
     command = f"`rolloutctl start{_start_options(policy, adopt=False)}`"
-    start = f"{command} would set {policy.steps[0].weight} % if the live account allows it"
+    start = f"{command} would set {policy.steps[0].weight}% if the live account allows it"
     exposure = None
     try:
         with call.store_session(may_be_missing=True) as store:
@@ -236,7 +236,7 @@ def _preview_offline(call: CommandContext, policy: Policy, file: Path) -> _Previ
     except RolloutError as error:
         text = f"{start}; whether a rollout is active is unknown: {error}"
         return _Preview(PlanAnswer(text, checked=False))
-    state = f"{newest.id} is {newest.phase} at {newest.weight} %"
+    state = f"{newest.id} is {newest.phase} at {newest.weight}%"
     return _Preview(
         PlanAnswer(f"{state}: {next_action(newest).text}", starts=False), exposure=exposure
     )
@@ -296,7 +296,7 @@ def _preview_tick(app: App, rollout: Rollout) -> _Preview:
     dry_run_lines = app.would or []
     planned = "; ".join(dry_run_lines) or "change nothing"
     data = NextTick(rollout_data(visit.rollout), list(dry_run_lines))
-    # A dry run does not confirm the 0 % of a rollback.
+    # A dry run does not confirm the 0% of a rollback.
     rolls_back = visit.rollout.phase is Phase.ROLLING_BACK is not rollout.phase
     return _Preview(
         PlanAnswer(f"a visit now would {planned}", starts=False),
@@ -330,9 +330,9 @@ def _preview_start(
         status = Exit.ROLLED_BACK
         refusals.append(f"{newest.id} rolled this revision back")
     start = f"`rolloutctl start{_start_options(policy, adopt=adopt, fix=fix)}`"
-    text = f"{start} sets {policy.steps[0].weight} %"
+    text = f"{start} sets {policy.steps[0].weight}%"
     if adopt:
-        text = f"{start} takes over the {reading.weight} % that are live"
+        text = f"{start} takes over the {reading.weight}% that are live"
     if refusals:
         text = f"{start} would be refused"
     baselines = {
@@ -376,7 +376,7 @@ def _fix_lines(policy: Policy, red: Mapping[str, float | None]) -> Iterator[str]
     """Yield what a start as a fix would be judged by, in words."""
     yield fix_text(FixStart(red))
     for step, names in zip(policy.steps, _gating(policy, red), strict=True):
-        yield f"{step.weight} % is still judged by {names_text(names) if names else 'nothing'}"
+        yield f"{step.weight}% is still judged by {names_text(names) if names else 'nothing'}"
 
 
 def _baselines_data(

@@ -127,11 +127,11 @@ def outcome_data(outcome: RehearsalOutcome, scenario: str, seed: int) -> Rehears
 def outcome_page(outcome: RehearsalOutcome, scenario: str, seed: int) -> Page:
     """Return the timeline, the criteria, and as the last line the result."""
     rollout = outcome.rollout
-    weights = " > ".join(f"{weight} %" for weight in outcome.weights) or "none"
+    weights = " > ".join(f"{weight}%" for weight in outcome.weights) or "none"
     is_open = rollout.phase in (Phase.PROGRESSING, Phase.ROLLING_BACK)
     took = (outcome.ended if is_open else rollout.since) - outcome.started
     end = (
-        f"{outcome.status} at {outcome.final_weight} % after {duration_text(took)} "
+        f"{outcome.status} at {outcome.final_weight}% after {duration_text(took)} "
         f"(applied: {weights}); {outcome.ticks} ticks, seed {seed}"
     )
     if is_open:
@@ -196,12 +196,12 @@ def outcome_markdown(outcome: RehearsalOutcome, scenario: str, seed: int) -> str
     duration = duration_text(rollout.since - outcome.started)
     facts = [
         f"scenario {scenario}, seed {seed}: {rollout.policy.steps_text()}",
-        f"applied: {' > '.join(f'{weight} %' for weight in outcome.weights) or 'none'}",
+        f"applied: {' > '.join(f'{weight}%' for weight in outcome.weights) or 'none'}",
         *(f"a second start was refused: {start}" for start in outcome.rejected_starts),
         *(
             f"a second start was accepted, and not ticked: {start}"
             for start in outcome.accepted_starts
         ),
     ]
-    result = f"{outcome.status} at {outcome.final_weight} % after {duration}"
+    result = f"{outcome.status} at {outcome.final_weight}% after {duration}"
     return markdown_page(f"{rollout.name}: {result}", facts, rollout, outcome.entries)

@@ -62,7 +62,7 @@ def _complete_scenarios(
 @click.option(
     "--adopt",
     is_flag=True,
-    help="The canary has 100 % at the start, and the rollout takes it over.",
+    help="The canary has 100% at the start, and the rollout takes it over.",
 )
 @click.option(
     "--approve",
@@ -112,7 +112,7 @@ def rehearse(
         def show(rollout: Rollout) -> None:
             if next(ticks) % _SHOW_EVERY == 1:
                 at = clock_text(rollout.updated)
-                progress.show(f"{at}  {rollout.weight} %  {rollout.sentence}")
+                progress.show(f"{at}  {rollout.weight}%  {rollout.sentence}")
 
         outcome = play(
             stage.runner,

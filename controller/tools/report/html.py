@@ -86,12 +86,12 @@ def headline(rollout: Rollout) -> str:
     name, at = rollout.name, clock_text(rollout.since)
     match rollout.phase:
         case Phase.SUCCEEDED:
-            return f"{name} succeeded at {rollout.weight} % at {at}"
+            return f"{name} succeeded at {rollout.weight}% at {at}"
         case Phase.ROLLED_BACK:
-            back = f" from {rollout.from_weight} %" if rollout.from_weight else ""
-            return f"{name} was rolled back{back} to 0 % at {at}"
+            back = f" from {rollout.from_weight}%" if rollout.from_weight else ""
+            return f"{name} was rolled back{back} to 0% at {at}"
         case Phase.ROLLING_BACK:
-            return f"{name} is rolling back to 0 % since {at}"
+            return f"{name} is rolling back to 0% since {at}"
         case Phase.PAUSED:
             return f"{name} is paused since {at}"
         case Phase.PROGRESSING:
@@ -107,14 +107,14 @@ def _tiles(report: RolloutReport) -> Iterator[Tile]:
     yield _exposure_tile(exposure)
     expected = exposure.expected
     if expected is not None and expected.budget is not None:
-        outage = f"An outage at {expected.weight} % would fail"
+        outage = f"An outage at {expected.weight}% would fail"
         failed = number_text(round(expected.bad_requests))
         yield Tile(outage, failed, f"requests: {expected.text}")
     if exposure.requests:
         control = exposure.control_requests
         note = f"stable path: {number_text(round(control))}" if control else "by the canary"
         yield Tile("Requests served", number_text(round(exposure.requests)), note)
-    weights = " → ".join(f"{span.weight} %" for span in report.weight_spans) or "none"
+    weights = " → ".join(f"{span.weight}%" for span in report.weight_spans) or "none"
     yield Tile("Traffic on the canary for", duration_text(exposure.duration), weights)
     planned = sum((step.planned for step in report.steps), timedelta())
     yield Tile("Planned duration", duration_text(planned), "warm-up and bake of all steps")

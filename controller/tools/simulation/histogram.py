@@ -1,4 +1,4 @@
-"""Histograms of values in logarithmic bins that grow by 2 %, and random draws into them.
+"""Histograms of values in logarithmic bins that grow by 2%, and random draws into them.
 
 A draw takes its random generator, so that one seed always gives one world.
 """
@@ -124,7 +124,7 @@ def _merge_filled(filled: tuple[Distribution, ...]) -> Distribution:
 
 
 def percentile(values: Distribution, percent: float) -> float:
-    """Return the value that `percent` of the values do not exceed, within 2 %.
+    """Return the value that `percent` of the values do not exceed, within 2%.
 
     Inside a bin, values are taken as evenly spread on its logarithmic scale. The distribution must
     hold at least one value.
@@ -145,7 +145,7 @@ def count_above(values: Distribution, limit: float) -> float:
     """Return how many values exceed `limit`, which is not negative, within one bin of them.
 
     Inside a bin, values are spread as for `percentile`: p95 exceeds a limit exactly when more than
-    5 % of the values do.
+    5% of the values do.
     """
     if limit < values.low:
         return float(values.count)

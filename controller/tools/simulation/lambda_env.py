@@ -90,7 +90,7 @@ class SimulatedLambdaEnv(SimulatedTarget):
 
 
 def preexisting_full_weight(target: LambdaEnv) -> dict[str, str]:
-    """Return the variables of an application at 100 % before its first rollout.
+    """Return the variables of an application at 100% before its first rollout.
 
     Where the target has a boolean, it is the older variable and stands alone: the application reads
     it as all or nothing.

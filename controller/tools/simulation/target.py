@@ -35,7 +35,7 @@ class SimulatedTarget(Protocol):
         return False
 
     def begin(self, weight: int, *, adopted: bool) -> None:
-        """Take the first state, with `weight`; adopted: with 100 % before the first rollout."""
+        """Take the first state, with `weight`; adopted: with 100% before the first rollout."""
 
     def perform(self, change: TargetChange) -> None:
         """Begin a change from outside. Raises PolicyError for one that this target has not."""

@@ -170,12 +170,12 @@ class Migration(Immutable):
         """Raise _NotMovableError while a tick of the source may still write the weight."""
         if not rollout.final:
             raise _NotMovableError(
-                f"it is {rollout.phase} at {rollout.weight} %; let it end or roll it back first, "
+                f"it is {rollout.phase} at {rollout.weight}%; let it end or roll it back first, "
                 "then copy"
             )
         until = rollout.since + ROLLBACK_GUARD
         if rollout.phase is Phase.ROLLED_BACK and self.clock.now() < until:
-            raise _NotMovableError(f"it keeps 0 % until {clock_text(until)}; copy it then")
+            raise _NotMovableError(f"it keeps 0% until {clock_text(until)}; copy it then")
 
     def _check_format(self, rollout: Rollout) -> None:
         """Raise _NotMovableError when versions that use the destination may not read it."""

@@ -202,7 +202,7 @@ def copy(
     """Copy finished rollouts with their history from the store FROM to the store TO.
 
     All of them, or those that are named; all attempts of a name go together. Nothing is copied
-    while one of them is not finished, or guards 0 % after its rollback. FROM stays as it is. What
+    while one of them is not finished, or guards 0% after its rollback. FROM stays as it is. What
     was interrupted is finished by the same command.
     """
     call.configure_logs(dry_run=call.dry_run)

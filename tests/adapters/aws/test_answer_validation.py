@@ -110,7 +110,7 @@ RAISES: Mapping[str, tuple[type[Exception], Callable[[Clients], Any]]] = {
         lambda clients: target(clients).log_group(),
     ),
     "a rule of a load balancer": (TargetError, lambda clients: rule(clients).read()),
-    "0 % in a rule": (TargetError, lambda clients: rule(clients).lower_to_zero(timedelta(0))),
+    "0% in a rule": (TargetError, lambda clients: rule(clients).lower_to_zero(timedelta(0))),
     "log events": (
         LogsError,
         lambda clients: list(

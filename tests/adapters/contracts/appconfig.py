@@ -9,7 +9,7 @@ from tests.adapters.contracts.routing import LIMIT, RoutingContract
 
 
 class AppConfigContract(RoutingContract):
-    """Promises of a `Target` on a hosted configuration whose deployed version has 0 %."""
+    """Promises of a `Target` on a hosted configuration whose deployed version has 0%."""
 
     # --- reading --------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """Configurations of AppConfig for its contract: in the simulation, and in ministack.
 
-Each has a deployed version with a flag (or a document) at 0 %, and something beside it. moto knows
+Each has a deployed version with a flag (or a document) at 0%, and something beside it. moto knows
 no environments and no deployments.
 """
 

@@ -104,7 +104,7 @@ class LogsContract:
         assert minute_counts(bench, query(bench)) == {0: 1}
 
     def test_pages_are_put_together(self, bench: LogsBench) -> None:
-        """CloudWatch takes no more than 10 000 to a page, and one page is one megabyte."""
+        """CloudWatch takes no more than 10,000 to a page, and one page is one megabyte."""
         log(bench, *[(second, "gateway call") for second in range(20)])
         every = query(bench)
         source = CloudWatchLogCounts(lambda: _SmallPages(bench.client, 7), bench.clock)

@@ -69,13 +69,13 @@ class MetricsContract:
     def test_a_percentile_is_near_the_value_that_so_many_stay_below(
         self, bench: MetricsBench
     ) -> None:
-        """CloudWatch does not document its interpolation, so 1 % of tolerance is allowed."""
+        """CloudWatch does not document its interpolation, so 1% of tolerance is allowed."""
         publish(bench, {0: range(1, 1_001)})
         ((_, p95),) = points(bench, latency("p95"))
         assert p95 == pytest.approx(950, rel=0.01)
 
     def test_a_trimmed_count_is_of_the_values_above_its_bound(self, bench: MetricsBench) -> None:
-        """The count is interpolated: values within 2 % of the bound may count or not."""
+        """The count is interpolated: values within 2% of the bound may count or not."""
         publish(bench, {0: range(1, 1_001), 1: [412.5], 2: [413.5, 900]})
         (_, many), *few = points(bench, latency("TC(412.5:)"))
         assert many == pytest.approx(588, abs=9)

@@ -121,7 +121,7 @@ class RoutingContract:
         early, late = self.opened(bench), self.opened(bench)
         token = late.read().token
         early.shift_to(10, token)
-        with pytest.raises(WriteConflictError, match="was changed since 50 % was decided"):
+        with pytest.raises(WriteConflictError, match="was changed since 50% was decided"):
             late.shift_to(50, token)
         assert bench.weight() == pytest.approx(10)
 

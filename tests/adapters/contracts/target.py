@@ -117,7 +117,7 @@ class TargetContract:
         token = late.read().token
         early.shift_to(10, token)
         reading_after_update(bench)
-        with pytest.raises(WriteConflictError, match=r"handler was changed since 50 % was decided"):
+        with pytest.raises(WriteConflictError, match=r"handler was changed since 50% was decided"):
             late.shift_to(50, token)
         assert variables(bench) == {**OTHERS, **pair("10", "false")}
 

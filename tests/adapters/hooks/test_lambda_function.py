@@ -28,7 +28,7 @@ def handler(event, context):
         return {"allow": True}
     if event["to_weight_percent"] == 100:
         raise ValueError("hunter2")
-    return {"allow": False, "reason": "not above 10 % today"}
+    return {"allow": False, "reason": "not above 10% today"}
 """
 
 
@@ -52,7 +52,7 @@ def test_a_function_allows_refuses_or_fails(ministack: Emulator, account: str) -
         return LambdaHooks(lambda _seconds: client).ask(HOOK, call, within=TEN)
 
     assert ask(10) == HookAnswer(Consent.GIVEN)
-    assert ask(50) == HookAnswer(Consent.REFUSED, "not above 10 % today")
+    assert ask(50) == HookAnswer(Consent.REFUSED, "not above 10% today")
     assert ask(100) == HookAnswer(Consent.FAILED, "it ended in an error; see its log")
 
 

@@ -27,7 +27,7 @@ def a_message(**changes: Any) -> Message:
         "at": NOON,
         "severity": "warning",
         "kind": "rolled_back",
-        "text": "checkout#1 is rolled back, 0 % is applied: works was below 99.9%.",
+        "text": "checkout#1 is rolled back, 0% is applied: works was below 99.9%.",
         "phase": "rolled_back",
         "weight": 0,
         "step": 0,

@@ -69,7 +69,7 @@ def test_a_warning_triggers_an_alert_with_what_a_person_has_to_know(
         "client_url": "https://pages.example.com/rollouts.html",
     }
     assert payload == {
-        "summary": "checkout#1 is rolled back, 0 % is applied: works fails, 95% measured, "
+        "summary": "checkout#1 is rolled back, 0% is applied: works fails, 95% measured, "
         "target ≥ 99.9%",
         "source": rolled_back_rollout().target,
         "severity": "warning",
@@ -124,7 +124,7 @@ RUNNING = a_rollout(state=a_state(Phase.PROGRESSING))
         ),
         pytest.param(
             a_rollout(state=a_state(Phase.ROLLING_BACK)), {"severity": "info"}, None,
-            id="0 % is not read back yet",
+            id="0% is not read back yet",
         ),
     ],
 )  # fmt: skip

@@ -49,18 +49,18 @@ def test_a_message_is_one_post_of_blocks(stub: Host) -> None:
     assert [one["type"] for one in data["blocks"]] == ["section", "section", "context"]
     line, text, context = data["blocks"]
     assert line["text"]["text"] == (
-        "WARNING: checkout#1 is rolled back, 0 % is applied: works fails, 95% measured, "
+        "WARNING: checkout#1 is rolled back, 0% is applied: works fails, 95% measured, "
         "target ≥ 99.9%"
     )
     assert data["text"] == line["text"]["text"]
     assert text["text"]["text"] == a_message().text
     assert [one["text"] for one in context["elements"]] == [
-        f"rolled_back, 0 %, gate_failed, {clock_text(NOON)}", a_message().key, "run 3f9c2a71d0e4",
+        f"rolled_back, 0%, gate_failed, {clock_text(NOON)}", a_message().key, "run 3f9c2a71d0e4",
     ]  # fmt: skip
 
 
 def test_a_message_that_is_its_own_headline_stands_there_once() -> None:
-    text = "checkout#1: the gate at 10 % passed; going to 50 %"
+    text = "checkout#1: the gate at 10% passed; going to 50%"
     for severity, mark in (("info", ""), ("warning", "WARNING: ")):
         message = a_message(severity=severity, kind="advanced", text=text)
         first, second = blocks(rolled_back_rollout(), message)["blocks"]

@@ -64,9 +64,7 @@ def test_the_first_message_starts_a_thread(slack: tuple[Host, Egress]) -> None:
     (body,) = sent(host)
     assert body["channel"] == "C0123456789"
     assert "thread_ts" not in body
-    assert body["text"].startswith(
-        "WARNING: checkout#1 is rolled back, 0 % is applied: works fails"
-    )
+    assert body["text"].startswith("WARNING: checkout#1 is rolled back, 0% is applied: works fails")
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ def test_a_message_arrives_with_what_subscriptions_filter_by(clients: tuple[Any,
     channel.deliver(OneClientAccount(lambda: sns), rolled_back_rollout(), a_message())
     (got,) = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1)["Messages"]
     body = json.loads(got["Body"])
-    assert body["Subject"] == "[warning] checkout#1: rolled_back at 0 %"
+    assert body["Subject"] == "[warning] checkout#1: rolled_back at 0%"
     assert body["Message"].startswith(f"{a_message().text}\n\nrollout:")
     values = {name: one["Value"] for name, one in body["MessageAttributes"].items()}
     assert values == {
@@ -59,12 +59,12 @@ def topic_with_queue(sns: Any, sqs: Any) -> tuple[str, str]:
     [
         pytest.param(
             a_message(kind="paused", weight=10),
-            "[warning] checkout#1: paused at 10 %",
+            "[warning] checkout#1: paused at 10%",
             id="a plain one",
         ),
         pytest.param(
             a_message(kind="zurück\nnow"),
-            "[warning] checkout#1: zur?ck?now at 0 %",
+            "[warning] checkout#1: zur?ck?now at 0%",
             id="what is no printable ASCII",
         ),
         pytest.param(

@@ -12,7 +12,7 @@ from controller.errors import StoreError
 from tests.support.changed_json import changed, spliced
 from tests.support.rollouts import POLICY, a_rollout, a_state, with_entry
 
-ROLLOUT = a_rollout(state=a_state(sentence="95 % ≤ 5 ms"))
+ROLLOUT = a_rollout(state=a_state(sentence="95% ≤ 5 ms"))
 STATE = codec.dump(ROLLOUT)
 SNAPSHOT = POLICY.snapshot()
 ENTRY = codec.dump_entry(ROLLOUT.id, with_entry(ROLLOUT)[1])

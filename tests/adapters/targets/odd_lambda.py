@@ -21,7 +21,7 @@ Odd = Callable[[Proceed], dict[str, Any]]
 
 
 def a_world() -> World:
-    """Return a world whose handler is at 10 % and has a secret."""
+    """Return a world whose handler is at 10% and has a secret."""
     made = World()
     made.add_function("handler", {**OTHERS, **pair("10", "false")})
     return made

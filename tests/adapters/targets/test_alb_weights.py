@@ -83,7 +83,7 @@ def test_a_raise_that_fails_is_read_back_and_never_sent_again(
     if error is None:
         opened.raise_to(10)
     else:
-        with pytest.raises(error, match=r"was not set to 10 % \(elasticloadbalancing:ModifyRule\)"):
+        with pytest.raises(error, match=r"was not set to 10% \(elasticloadbalancing:ModifyRule\)"):
             opened.raise_to(10)
     assert opened.adapter.read().weight == weight
     assert opened.world.calls["elbv2", "ModifyRule"] == 1
@@ -147,7 +147,7 @@ def test_what_changes_the_rule_while_its_targets_are_checked_is_not_overwritten(
         return proceed()
 
     meets(opened.world, HEALTH, meanwhile)
-    with pytest.raises(WriteConflictError, match="was changed since 10 % was decided"):
+    with pytest.raises(WriteConflictError, match="was changed since 10% was decided"):
         opened.raise_to(10)
     assert opened.adapter.read().weight == 30
 

@@ -87,7 +87,7 @@ def test_a_raise_that_fails_is_read_back_and_never_made_again(
     if error is None:
         opened.raise_to(10)
     else:
-        with pytest.raises(error, match=r"was not set to 10 % \(appconfig:") as caught:
+        with pytest.raises(error, match=r"was not set to 10% \(appconfig:") as caught:
             opened.raise_to(10)
         assert "hunter2" not in str(caught.value)
     assert opened.adapter.read().weight == weight
@@ -146,7 +146,7 @@ def test_a_bake_is_stopped_by_lowering_only_where_that_raises_nothing(
         opened.adapter.lower_to_zero(TEN)
         assert opened.adapter.read().has_applied(0)
     else:
-        with pytest.raises(TargetError, match="stopping it would bring 100 % back"):
+        with pytest.raises(TargetError, match="stopping it would bring 100% back"):
             opened.adapter.lower_to_zero(TEN)
         assert opened.twin.weight == 70
         opened.world.clock.advance(HALF_AN_HOUR)
@@ -167,10 +167,10 @@ def test_a_stop_that_is_denied_is_named_and_tried_again(opened: Opened) -> None:
 
 
 def test_a_deployment_to_0_that_grows_is_never_stopped(opened: Opened) -> None:
-    """Each tick would stop it and bring 50 % back to all."""
+    """Each tick would stop it and bring 50% back to all."""
     opened.twin.set_weight(50)
     opened.twin.set_weight(0, grows=HALF_AN_HOUR)
-    with pytest.raises(TargetError, match="it brings 0 %"):
+    with pytest.raises(TargetError, match="it brings 0%"):
         opened.adapter.lower_to_zero(TEN)
     assert opened.calls(STOP) == 0
     opened.world.clock.advance(HALF_AN_HOUR)
@@ -230,7 +230,7 @@ def test_definitions_that_cannot_be_read_hinder_no_rollback(opened: Opened, flag
 def test_alarms_of_the_environment_are_named(opened: Opened) -> None:
     opened.twin.monitors.append("arn:aws:cloudwatch:us-east-1:123456789012:alarm:red")
     (doubt,) = opened.adapter.obstacles()
-    assert "takes it back, also one with 0 %" in doubt.text
+    assert "takes it back, also one with 0%" in doubt.text
 
 
 # --- what init finds ----------------------------------------------------------------------------

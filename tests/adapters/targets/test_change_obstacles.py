@@ -17,7 +17,7 @@ from tests.adapters.targets.odd_lambda import (
 
 @pytest.fixture
 def world() -> World:
-    """A world whose handler is at 10 % and has a secret."""
+    """A world whose handler is at 10% and has a secret."""
     return a_world()
 
 

@@ -33,7 +33,7 @@ from tests.support.core import UpdateStatus
 
 @pytest.fixture
 def world() -> World:
-    """A world whose handler is at 10 % and has a secret."""
+    """A world whose handler is at 10% and has a secret."""
     return a_world()
 
 

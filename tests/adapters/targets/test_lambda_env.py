@@ -43,7 +43,7 @@ from tests.support.core import TargetReading, UpdateStatus
 
 @pytest.fixture
 def world() -> World:
-    """A world whose handler is at 10 % and has a secret."""
+    """A world whose handler is at 10% and has a secret."""
     return a_world()
 
 
@@ -88,7 +88,7 @@ def test_a_raise_that_did_not_happen_says_how_sure_that_is_and_is_one_shot(
 ) -> None:
     target = open_handler(world)
     meets(world, UPDATE, fails(error))
-    with pytest.raises(TargetError, match=r"handler was not set to 50 % \(lambda:Update") as caught:
+    with pytest.raises(TargetError, match=r"handler was not set to 50% \(lambda:Update") as caught:
         target.shift_to(50, target.read().token)
     assert type(caught.value) is raised
     assert world.calls["lambda", UPDATE] == 1
@@ -106,7 +106,7 @@ def test_a_raise_without_any_answer_is_uncertain_when_the_function_cannot_be_rea
         raise read_timeout("lambda")
 
     meets(world, UPDATE, odd)
-    with pytest.raises(WriteUncertainError, match=r"not set to 50 %.* and then .*cannot be read"):
+    with pytest.raises(WriteUncertainError, match=r"not set to 50%.* and then .*cannot be read"):
         target.shift_to(50, token)
 
 
@@ -122,7 +122,7 @@ def test_a_raise_into_an_environment_that_cannot_be_read_writes_nothing(world: W
 def test_a_raise_that_lambda_takes_and_cannot_read_back_is_uncertain(world: World) -> None:
     target = open_handler(world)
     meets(world, UPDATE, unreadable)
-    with pytest.raises(WriteUncertainError, match="Lambda took 50 % for handler but cannot read"):
+    with pytest.raises(WriteUncertainError, match="Lambda took 50% for handler but cannot read"):
         target.shift_to(50, target.read().token)
 
 
@@ -232,8 +232,8 @@ def test_lowering_ends_at_its_deadline_with_the_current_value_and_what_to_do(
         open_handler(world).lower_to_zero(MINUTE)
     assert world.clock.now() - begin == MINUTE
     assert str(caught.value) == (
-        "handler was not set to 0 % within 1m; the target shows PERCENTAGE=10, ENABLED=false; "
-        "last problem: handler was not set to 0 % (lambda:UpdateFunctionConfiguration): "
+        "handler was not set to 0% within 1m; the target shows PERCENTAGE=10, ENABLED=false; "
+        "last problem: handler was not set to 0% (lambda:UpdateFunctionConfiguration): "
         "ServiceException: Odd; it may pass; run again in a moment. Roll back again, or set "
         "PERCENTAGE=0, ENABLED=false in AWS"
     )
@@ -292,7 +292,7 @@ def test_lowering_does_not_retry_a_permanent_failure(
 
 def test_lowering_that_lambda_takes_and_cannot_read_back_stops_at_once(world: World) -> None:
     meets(world, UPDATE, unreadable)
-    with pytest.raises(WriteRefusedError, match="Lambda took 0 % for handler but cannot read"):
+    with pytest.raises(WriteRefusedError, match="Lambda took 0% for handler but cannot read"):
         open_handler(world).lower_to_zero(MINUTE)
 
 

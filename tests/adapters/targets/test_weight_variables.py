@@ -22,7 +22,7 @@ ALONE = Pair("PERCENTAGE", None)
         pytest.param({"PERCENTAGE": "100", "ENABLED": "false"}, None, id="100, false"),
         pytest.param({"PERCENTAGE": "99", "ENABLED": "true"}, None, id="99, true"),
         pytest.param({"PERCENTAGE": "0", "ENABLED": "true"}, None, id="0, true"),
-        # Some applications take these as true, some do not: 0 % may be 100 % in truth.
+        # Some applications take these as true, some do not: 0% may be 100% in truth.
         pytest.param({"PERCENTAGE": "0", "ENABLED": "TRUE"}, None, id="0, TRUE"),
         pytest.param({"PERCENTAGE": "100", "ENABLED": "True"}, None, id="100, True"),
         pytest.param({"ENABLED": "1"}, None, id="only the boolean, 1"),

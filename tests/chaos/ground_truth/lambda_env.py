@@ -125,7 +125,7 @@ def parse_weight(target: LambdaEnv, variables: Mapping[str, str]) -> int | None:
 
 
 def may_mean_full_weight(target: LambdaEnv, variables: Mapping[str, str]) -> bool:
-    """Tell whether the variables contradict each other and one of them may mean 100 %."""
+    """Tell whether the variables contradict each other and one of them may mean 100%."""
     if parse_weight(target, variables) is not None or target.boolean is None:
         return False
     return variables.get(target.boolean, "").lower() not in ("", "false")

@@ -23,7 +23,7 @@ class TargetState(Immutable):
 
     version: another one after each change; of an API with a condition on its writes it is the
     token that such a condition names. weight, served_weight: percent that the target shows, and
-    that requests get; None: a contradiction. may_be_full: the contradiction may mean 100 %. own:
+    that requests get; None: a contradiction. may_be_full: the contradiction may mean 100%. own:
     the settings that hold the weight. beside: all others that a write of the weight replaces too.
     updating, failed: of the last update; a target whose writes take effect at once has neither.
     """

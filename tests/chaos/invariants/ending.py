@@ -66,7 +66,7 @@ class NoPassWithoutData(Invariant):
     ) -> Iterator[str]:
         findings = entry.body["findings"]
         verdicts = {finding["verdict"] for finding in findings}
-        action = f"let {before.id} go up from {before.weight} %"
+        action = f"let {before.id} go up from {before.weight}%"
         if Verdict.FAIL in verdicts:
             yield f"{action} although a criterion fails"
         elif Verb.PROMOTE in state.verbs_of(save.by):

@@ -34,7 +34,7 @@ class Invariant:
 
     name: its id. text: the rule, in one sentence. allows: what looks like a violation and is none;
     empty: nothing does. Each method yields violations, as sentences that follow the name of the
-    process: `wrote 100 % over 10 %, and no rollout has recorded that`.
+    process: `wrote 100% over 10%, and no rollout has recorded that`.
     """
 
     name: ClassVar[str]

@@ -49,7 +49,7 @@ class NoOperatorOverride(Invariant):
         _, previous_weight = state.raises.get(rollout.id, (None, None))
         if write.weight_before != previous_weight:
             yield (
-                f"wrote {write.weight_after} % over the {write.weight_before} % "
+                f"wrote {write.weight_after}% over the {write.weight_before}% "
                 f"that {state.last_writer} had set, and nobody has let it go on since"
             )
 
@@ -109,7 +109,7 @@ class ZeroGuardScope(Invariant):
         )
         if not guards:
             yield (
-                f"took {write.weight_before} % back to 0 %, which {state.last_writer} had set "
+                f"took {write.weight_before}% back to 0%, which {state.last_writer} had set "
                 f"after the end of {newest.id}"
             )
 

@@ -38,7 +38,7 @@ class SoundHistory(Invariant):
             if (body["phase_to"], body["weight_to"], body["step"]) != _position(after):
                 yield f"wrote an entry of {after.id} that says otherwise than its state"
         elif before is not None and _position(before) != _position(after):
-            yield f"moved {after.id} to {after.phase} at {after.weight} % without an entry"
+            yield f"moved {after.id} to {after.phase} at {after.weight}% without an entry"
 
     def at_end(self, state: SystemState) -> Iterator[str]:
         """Yield a broken chain, and an entry or state that the replay does not derive."""

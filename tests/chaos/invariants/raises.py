@@ -13,7 +13,7 @@ class KnownWeight(Invariant):
     """The weight at the start of the run counts as set outside rolloutctl."""
 
     name = "known-weight"
-    text = "The weight is 0 %, a step of the policy, or a value that was set outside rolloutctl."
+    text = "The weight is 0%, a step of the policy, or a value that was set outside rolloutctl."
 
     def on_write(self, write: TargetWrite, state: SystemState) -> Iterator[str]:
         """Yield a weight that is no step and was not set outside."""
@@ -22,7 +22,7 @@ class KnownWeight(Invariant):
         if weight is None:
             yield "wrote a contradiction"
         elif weight not in {0} | steps | state.external_weights:
-            yield f"wrote {weight} %, which is no step and was set by nobody"
+            yield f"wrote {weight}%, which is no step and was set by nobody"
 
 
 class RecordedRaise(Invariant):
@@ -33,7 +33,7 @@ class RecordedRaise(Invariant):
         "The weight rises only by a start or an advance that is already saved in state and history."
     )
     allows = (
-        "A contradiction that may mean 100 % counts as 100 %, so a `resume --restore` from it is "
+        "A contradiction that may mean 100% counts as 100%, so a `resume --restore` from it is "
         "no raise."
     )
 
@@ -115,7 +115,7 @@ class NoStaleRaise(Invariant):
                 and state.is_version(wanted.token, write.token)
             ):
                 return
-        stored = "; ".join(f"{one.id} is {one.phase} at {one.weight} %" for one in write.stored)
+        stored = "; ".join(f"{one.id} is {one.phase} at {one.weight}%" for one in write.stored)
         yield (
             f"{_raise_text(write)}, "
             f"and nothing that is stored wants that ({stored or 'nothing is'})"
@@ -123,5 +123,5 @@ class NoStaleRaise(Invariant):
 
 
 def _raise_text(write: TargetWrite) -> str:
-    before = "a contradiction" if write.weight_before is None else f"{write.weight_before} %"
-    return f"wrote {write.weight_after} % over {before}"
+    before = "a contradiction" if write.weight_before is None else f"{write.weight_before}%"
+    return f"wrote {write.weight_after}% over {before}"

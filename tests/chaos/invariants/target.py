@@ -48,20 +48,20 @@ class FailureRollsBack(Invariant):
     """Checked for each run that saw a failure, got sound answers of the target, and did not crash.
 
     That is stricter than the policy's rollback_timeout, which is for a target that refuses: the
-    first run that is not refused leaves 0 %.
+    first run that is not refused leaves 0%.
     """
 
     name = "failure-goes-back"
     text = (
         "After a failed criterion, a decided rollback or a rollback command, the first process "
-        "that gets valid answers from the target leaves the weight at 0 %, whatever else is down."
+        "that gets valid answers from the target leaves the weight at 0%, whatever else is down."
     )
     allows = (
         "A process leaves it to the next one if the target refuses the write, an update is stuck, "
         "the environment cannot be decrypted, the process crashes, or another process holds the "
         "lease. Weights set outside meanwhile, and rollouts started meanwhile, are not its own. "
         "Where the API has no condition on a write (`alb-weights`), a raise by a process that had "
-        "read the target before may come after the 0 %: that process takes it back, or the next."
+        "read the target before may come after the 0%: that process takes it back, or the next."
     )
 
     def __init__(self) -> None:
@@ -93,7 +93,7 @@ class FailureRollsBack(Invariant):
             return
         why = self._duty(process, failing, late, state)
         if why:
-            weight = "a contradiction" if state.weight is None else f"{state.weight} %"
+            weight = "a contradiction" if state.weight is None else f"{state.weight}%"
             yield f"{why} and left {weight}, although the target answered"
 
     def _duty(self, process: ProcessRecord, failing: str, late: str, state: SystemState) -> str:
@@ -111,7 +111,7 @@ class FailureRollsBack(Invariant):
             if one.phase is Phase.ROLLING_BACK:
                 return f"found {one.id} rolling back"
             if self._reappeared(one, process, state):
-                return f"found {one.id} rolled back and its {state.weight} % come back"
+                return f"found {one.id} rolled back and its {state.weight}% come back"
         return ""
 
     def _reappeared(self, rollout: Rollout, process: ProcessRecord, state: SystemState) -> bool:
@@ -165,7 +165,7 @@ class TrafficJudged(Invariant):
         one = state.stored[judgement.rollout]
         raised = isinstance(one.position, Live) and one.step > 0
         if raised and one.id not in state.served_rollouts:
-            yield f"judged {one.id} by the gate of {one.weight} %, which was never applied"
+            yield f"judged {one.id} by the gate of {one.weight}%, which was never applied"
 
     def on_notification(self, notification: Notification, state: SystemState) -> Iterator[str]:
         """Record that people were notified."""
@@ -192,7 +192,7 @@ class TrafficJudged(Invariant):
             limit = max(policy.shift_timeout + policy.warmup_of(step), FARTHEST)
             limit += _TICK_GAP + state.skew
             if process.started - since > limit:
-                yield f"left {one.id} at {state.served_weight} % unjudged since {since:%H:%M}"
+                yield f"left {one.id} at {state.served_weight}% unjudged since {since:%H:%M}"
 
 
 class BakeFromServed(Invariant):
@@ -214,4 +214,4 @@ class BakeFromServed(Invariant):
         for entry in save.entries:
             leaves = entry.kind in ("applied", "advanced", "succeeded")
             if leaves and before is not None and before.id not in state.served_rollouts:
-                yield f"wrote {entry.kind} of {after.id}, and {before.weight} % was never applied"
+                yield f"wrote {entry.kind} of {after.id}, and {before.weight}% was never applied"

@@ -18,9 +18,9 @@ from tests.support.sequential_rollouts import (
 )
 
 TWO_STEPS = {"steps": [{"weight": 10, "bake": "1h"}, {"weight": 100, "bake": "1h"}], "warmup": "0s"}
-# 1 % of 8,100 requests in the quarter of an hour before noon.
+# 1% of 8,100 requests in the quarter of an hour before noon.
 BEFORE = {"rate": BaselineMeasurement(0.01, 8_100, 0, 900)}
-# 600 requests a minute: the canary is well, and 1 % of the stable path fails, or none.
+# 600 requests a minute: the canary is well, and 1% of the stable path fails, or none.
 FIXED, WELL = rate(60, 0, 540, 5.4), rate(60, 0, 540, 0)
 AS_BAD, HALF_AS_BAD, ONCE = rate(60, 0.6, 540, 5.4), rate(60, 0.3, 540, 5.4), rate(60, 1, 540, 5.4)
 
@@ -99,20 +99,20 @@ def test_where_a_proof_is_required_a_better_canary_needs_it_too(
 def test_its_sentence_says_both_halves() -> None:
     assert sentence_of(judged([FIXED] * 60)).endswith(
         " The stable path failed before the start too (1%): the canary keeps the limit over the "
-        "last 1h (0 of 3 600 requests failed), and is better at a likelihood ratio of "
-        "27 075, limit 100."
+        "last 1h (0 of 3,600 requests failed), and is better at a likelihood ratio of "
+        "27,075, limit 100."
     )
 
 
 def test_more_than_a_million_is_not_counted() -> None:
     finding = judged([rate(600, 0, 5_400, 162)] * 60)
     assert finding.facts["better_odds"] == 1_000_000
-    assert "at a likelihood ratio of above 1 000 000, limit 100." in sentence_of(finding)
+    assert "at a likelihood ratio of above 1,000,000, limit 100." in sentence_of(finding)
 
 
 def test_a_hold_says_what_the_canary_needs() -> None:
     assert sentence_of(judged([HALF_AS_BAD] * 60)).endswith(
         " The stable path failed before the start too (1%): the canary passes when it keeps the "
-        "limit over the last 1h (18 of 3 600 requests failed), and is better at a likelihood "
+        "limit over the last 1h (18 of 3,600 requests failed), and is better at a likelihood "
         "ratio of 100 (now 2)."
     )

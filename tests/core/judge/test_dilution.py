@@ -33,7 +33,7 @@ def test_a_finding_on_both_paths_says_how_few_requests_are_the_canarys(
 ) -> None:
     found = finding(judge, 10, both=True, failing=failing)
     assert found.label_text == f"{found.label}, diluted"
-    assert "requests, errors counted both paths, and the canary had 10 % " in sentence_of(found)
+    assert "requests, errors counted both paths, and the canary had 10% " in sentence_of(found)
 
 
 @pytest.mark.parametrize(("weight", "both"), [(10, False), (100, True)])

@@ -50,7 +50,7 @@ WORKS = {key: LADDER["criteria"]["works"][key] for key in ("kind", "total", "fai
 
 
 def policy(works: Mapping[str, Any] | None = None, **parts: Any) -> Policy:
-    """Return the ladder with one sequential criterion: at least 99 % of requests succeed."""
+    """Return the ladder with one sequential criterion: at least 99% of requests succeed."""
     criterion = {**WORKS, "judge": "sequential", **(works or {})}
     return a_policy(criteria={"works": criterion}, **parts)
 
@@ -270,7 +270,7 @@ CONTROL = {"total": "stable", "failures": ["stable_errors"]}
 
 
 def test_a_shared_outage_counts_from_the_minute_in_which_the_control_has_no_traffic() -> None:
-    """As at 100 %: there is nothing to compare with, and the objective itself is missed."""
+    """As at 100%: there is nothing to compare with, and the objective itself is missed."""
     metrics = {
         **LADDER["metrics"],
         "stable": {**LADDER["metrics"]["requests"], "name": "Stable"},

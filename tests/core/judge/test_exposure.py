@@ -42,7 +42,7 @@ def expected(policy: Policy, step: int, per_minute: float) -> ExpectedExposure:
     return found
 
 
-# Warm-up of 2 minutes, evaluation delay of 3, and 1 until a tick has written 0 %.
+# Warm-up of 2 minutes, evaluation delay of 3, and 1 until a tick has written 0%.
 @cases("criterion, step, per_minute, minutes", {
     "the breaker finds it in two minutes, in the warm-up too": (SEQUENTIAL, 1, 600, 2 + 4),
     "what is not answered is found as soon": (ANSWERED, 1, 600, 2 + 4),
@@ -50,7 +50,7 @@ def expected(policy: Policy, step: int, per_minute: float) -> ExpectedExposure:
     "two windows of a minute, after the warm-up": (WORKS, 1, 600, 2 + 2 + 4),
     "windows of five minutes begin up to four minutes later":
         ({**WORKS, "window": "5m"}, 1, 600, 2 + 4 + 10 + 4),
-    "an error budget of 1 %, ten times too fast over half an hour":
+    "an error budget of 1%, ten times too fast over half an hour":
         (BURN, 1, 600, 2 + 4 + 5 + 4),
 })  # fmt: skip
 def test_an_outage_lasts_until_a_judge_finds_it_and_a_tick_takes_it_back(

@@ -216,7 +216,7 @@ def test_a_longer_bake_before_the_last_step_may_pass_sooner_after_a_burst() -> N
 
 # --- Fields of what follows -----------------------------------------------------------------------
 
-# 1.3 % of the requests fail where 1 % may: more than chance explains, and no proof in 100 minutes.
+# 1.3% of the requests fail where 1% may: more than chance explains, and no proof in 100 minutes.
 HOLDING = [rate(200, 2.6)] * 100
 
 

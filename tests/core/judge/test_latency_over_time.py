@@ -1,7 +1,7 @@
 """A latency over the minutes of a rollout: cold starts, short spells, and another day.
 
-Of a lognormal latency (sigma 0.5) 5 % lie beyond its p95, 11 % when it is 30 % higher, 17 % when it
-is 50 % higher, 36 % when it is twice as high.
+Of a lognormal latency (sigma 0.5) 5% lie beyond its p95, 11% when it is 30% higher, 17% when it
+is 50% higher, 36% when it is twice as high.
 """
 
 from collections.abc import Sequence
@@ -43,9 +43,9 @@ def slower(share: float) -> Minute:
 @cases(
     "minutes, most",
     {
-        "30 % slower for the first five minutes": ([slower(0.11)] * 5 + [USUAL] * 115, inf),
-        "30 % slower for good": ([slower(0.11)] * 120, 5 + 5),
-        "50 % slower from the first request": ([slower(0.17)] * 120, 4),
+        "30% slower for the first five minutes": ([slower(0.11)] * 5 + [USUAL] * 115, inf),
+        "30% slower for good": ([slower(0.11)] * 120, 5 + 5),
+        "50% slower from the first request": ([slower(0.17)] * 120, 4),
         "twice as slow from the first request": ([slower(0.36)] * 120, 3),
     },
 )
@@ -56,7 +56,7 @@ def test_right_after_a_raise_a_canary_fails_that_is(minutes: Sequence[Minute], m
 
 # On a target whose raises start its environments anew, with a warm-up of two minutes.
 COLD = a_sequential_policy("beside", steps=ONE_STEP["steps"], warmup="2m")
-# Of a canary that is 50 % slower at the raise, and less and less so for half an hour.
+# Of a canary that is 50% slower at the raise, and less and less so for half an hour.
 FADING = [slower(0.05 + 0.126 * (1 - minute / 30)) for minute in range(30)]
 
 
@@ -65,7 +65,7 @@ FADING = [slower(0.05 + 0.126 * (1 - minute / 30)) for minute in range(30)]
     {
         "it starts cold": (COLD, [*FADING, *[USUAL] * 90], range(0)),
         "it starts cold, and the policy says that nothing does": (BESIDE, FADING, range(3, 6)),
-        "it is 50 % slower for good": (COLD, [slower(0.17)] * 120, range(12, 26)),
+        "it is 50% slower for good": (COLD, [slower(0.17)] * 120, range(12, 26)),
         "it is twice as slow": (COLD, [slower(0.36)] * 120, range(5, 12)),
         "it is three times as slow": (COLD, [slower(0.64)] * 120, range(5, 7)),
     },
@@ -94,7 +94,7 @@ def hanging(hung: float, control_hung: float) -> Minute:
 
 
 def test_hangs_beside_a_few_requests_are_found_once_those_would_hang_too() -> None:
-    """That is after 170 of them at 2 %: a quarter of an hour."""
+    """That is after 170 of them at 2%: a quarter of an hour."""
     beside_few = minutes_to_fail(BESIDE, [hanging(0.02 * 588, 0)] * 120)
     alone = minutes_to_fail(STORED, [stored(0.05 * 588, 0.05 * 588, 588, 0.02 * 588)] * 120)
     assert alone <= beside_few == 15
@@ -114,7 +114,7 @@ def test_a_canary_that_goes_on_hanging_after_both_paths_did_is_rolled_back() -> 
 
 # --- Another day ----------------------------------------------------------------------------------
 
-# A baseline with 5 % of slow requests at any time of day.
+# A baseline with 5% of slow requests at any time of day.
 A_DAY = replace(BASELINE, hours=(0.05,) * 24)
 
 

@@ -74,7 +74,7 @@ NO_ACCESS = events(DENIED, DENIED)
         "four settled minutes: not yet": (BY_EVENTS, 9.9, BUSY_LOG, None),
         "65 of the control: 7 were due": (BY_EVENTS, 10, events(direct=each_minute(13)), CONFIRMED),
         "60: chance": (BY_EVENTS, 10, events(direct=each_minute(12)), None),
-        "one, after 100 %": (FROM_100, 10, events(direct=a_series(only(4, 1))), CONFIRMED),
+        "one, after 100%": (FROM_100, 10, events(direct=a_series(only(4, 1))), CONFIRMED),
         "one, not settled yet": (FROM_100, 10, events(direct=a_series(only(8, 1))), None),
         "a leak at once": (BY_EVENTS, 3.5, events(a_series(only(2))), FAILED),
         "in flight": (BY_EVENTS, 10, events(a_series(only(1)), each_minute(99)), CONFIRMED),
@@ -127,10 +127,8 @@ def test_either_refutes_and_one_that_confirms_is_enough(
 
 SENTENCES: Sentences = {
     "confirmed": the_leak_check(BY_EVENTS, 10, BUSY_LOG),
-    "confirmed once after 100 %": the_leak_check(FROM_100, 10, events(direct=a_series(only(4, 1)))),
-    "confirmed twice after 100 %": the_leak_check(
-        FROM_100, 10, events(direct=a_series(only(4, 2)))
-    ),
+    "confirmed once after 100%": the_leak_check(FROM_100, 10, events(direct=a_series(only(4, 1)))),
+    "confirmed twice after 100%": the_leak_check(FROM_100, 10, events(direct=a_series(only(4, 2)))),
     "confirmed by more than are counted": the_leak_check(
         BY_EVENTS, 10, events(direct=each_minute(LIMIT / 5))
     ),

@@ -195,9 +195,9 @@ RESTORING, KEEPING = (
 def test_expected_requests_follow_the_weight_that_was_applied_last(
     before: Rollout, live: int | None, applied: int
 ) -> None:
-    """By command, and where 0 % is found: a rollback of two ticks, and one of one tick.
+    """By command, and where 0% is found: a rollback of two ticks, and one of one tick.
 
-    The finding names the weight at which requests were due; after 100 % any request will do.
+    The finding names the weight at which requests were due; after 100% any request will do.
     """
     before = replace(before, policy=CONTROLLED, updated=NOON - 9 * MINUTE)
     rolling_back = roll_back(before, UNREADABLE if live is None else a_reading(live))
@@ -249,12 +249,12 @@ def test_another_rollback_has_its_own_leak_check() -> None:
 SENTENCES: Sentences = {
     "confirmed by what there was before": the_leak_check(BUSY, 10, requests()),
     "confirmed by the control": the_leak_check(BESIDE_CONTROL, 10, requests(direct=[100] * 20)),
-    "confirmed by the control after 100 %": the_leak_check(
+    "confirmed by the control after 100%": the_leak_check(
         FROM_100, 10, requests(direct=only(4, 1))
     ),
     "refuted": the_leak_check(BUSY, 4, requests(only(3))),
     "both paths are silent": the_leak_check(BESIDE_CONTROL, 13, requests()),
-    "both paths are silent after 100 %": the_leak_check(FROM_100, 13, requests()),
+    "both paths are silent after 100%": the_leak_check(FROM_100, 13, requests()),
     "silent before": the_leak_check(AFTER_ROLLBACK, 13, requests()),
     "too few before": the_leak_check(after_gate(8), 13, requests()),
     "no answer": the_leak_check(BUSY, 13, requests(answer=ERROR)),

@@ -1,4 +1,4 @@
-"""Requests that are missing at 100 % beside a stored week: the gate waits, and nothing rolls back.
+"""Requests that are missing at 100% beside a stored week: the gate waits, and nothing rolls back.
 
 The week has nights and a weekend: 600 requests a minute by day, a fifth of them at night, and three
 in ten of both on Saturday and Sunday.
@@ -68,7 +68,7 @@ def found_in(requests: Callable[[int], float], baseline: BaselineMeasurement) ->
 @pytest.mark.slow
 @pytest.mark.parametrize("rpm", [0.1, 1, 10])
 def test_a_week_with_nights_and_a_weekend_like_the_one_before_lacks_nothing(rpm: float) -> None:
-    """Each hour has its own level, 10 % off the week before (one standard deviation)."""
+    """Each hour has its own level, 10% off the week before (one standard deviation)."""
     rng = Random(1)
     levels = {hour: rpm * rng.lognormvariate(0, 0.1) for hour in range(-3, HOURS_OF_A_WEEK)}
 

@@ -186,7 +186,7 @@ def test_a_criterion_that_no_later_step_judges_has_to_keep_its_bound() -> None:
 
 
 def test_a_step_with_a_shared_outage_passes_once_its_failures_are_few_again() -> None:
-    """The canary is as good as the stable path, but 10 % of the requests of the step failed."""
+    """The canary is as good as the stable path, but 10% of the requests of the step failed."""
     step = a_sequential_step(a_sequential_policy("rate", **TWO_STEPS))
     outage = [rate(600, 180, 600, 180)] * 20
     for healthy, expected in ((40, UNDECIDED), (110, PASS)):
@@ -198,7 +198,7 @@ def test_a_step_with_a_shared_outage_passes_once_its_failures_are_few_again() ->
 def test_few_failures_hold_the_step_while_the_control_has_failed_for_as_long(
     bad: float, expected: Outcome
 ) -> None:
-    """One failure of 360 is chance, and 1 % of the control's requests are none."""
+    """One failure of 360 is chance, and 1% of the control's requests are none."""
     step = a_sequential_step(a_sequential_policy("rate", **TWO_STEPS))
     minutes = [rate(6, 0.02, 54, bad)] * 55 + [rate(6, 0, 54, 0)] * 5
     (finding,) = after(step, minutes)

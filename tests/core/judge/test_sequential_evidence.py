@@ -38,7 +38,7 @@ from tests.support.sequential_rollouts import (
 from tests.support.three_steps import at_weight
 
 MINUTES = 60
-# Twenty minutes at 10 % with a control, one minute of both weights, and then all traffic.
+# Twenty minutes at 10% with a control, one minute of both weights, and then all traffic.
 BETWEEN = 20
 POLICY = a_sequential_policy(
     steps=[
@@ -51,7 +51,7 @@ AT_100 = NOON + (BETWEEN + 1) * MINUTE
 
 
 def second_step() -> Rollout:
-    """Return a rollout that was raised to 100 % after twenty minutes; without a checkpoint."""
+    """Return a rollout that was raised to 100% after twenty minutes; without a checkpoint."""
     return at_weight(100, POLICY, AT_100, baselines=BASELINES, intervals=(FIRST_STEP,))
 
 

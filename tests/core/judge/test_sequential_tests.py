@@ -153,7 +153,7 @@ def test_the_usual_share_of_a_control_is_learned_from_it() -> None:
 
 
 def test_what_may_be_drift_keeps_a_step_from_passing_and_rolls_nothing_back() -> None:
-    """Slower than 420 ms, and not slower than the 441 ms that 5 % of drift leave."""
+    """Slower than 420 ms, and not slower than the 441 ms that 5% of drift leave."""
     few, as_few, fewer = (
         fold_after(STORED, [stored(slow, slower)] * 10)
         for slow, slower in ((19, 14), (50, 14), (19, 4))

@@ -41,8 +41,8 @@ def rejections(minutes: Sequence[tuple[float, ...]], **parts: object) -> dict[st
     "every, share, test",
     {
         "each hour a minute in which all fail": (60, 1.0, "rate/60 minutes"),
-        "one minute in ten at 10 %": (10, 0.1, "rate/10 minutes"),
-        "one minute in twenty at 20 %": (20, 0.2, "rate/60 minutes"),
+        "one minute in ten at 10%": (10, 0.1, "rate/10 minutes"),
+        "one minute in twenty at 20%": (20, 0.2, "rate/60 minutes"),
     },
 )
 def test_spells_are_found_that_no_minute_shows(every: int, share: float, test: str) -> None:
@@ -50,7 +50,7 @@ def test_spells_are_found_that_no_minute_shows(every: int, share: float, test: s
 
 
 def test_spells_that_keep_the_objective_are_not() -> None:
-    """One minute an hour at 5 % is 0.083 % of all, of which 0.1 % may fail."""
+    """One minute an hour at 5% is 0.083% of all, of which 0.1% may fail."""
     assert not rejections(spells(60, 0.05))
 
 
@@ -63,7 +63,7 @@ def test_spells_that_the_stable_path_has_too_are_not_the_canarys() -> None:
 
 
 def test_a_bet_is_fair_while_the_mean_share_keeps_the_objective() -> None:
-    """Whatever the shares are, here 0 or 1 %, with 0.1 % on average."""
+    """Whatever the shares are, here 0 or 1%, with 0.1% on average."""
     draw, allowed = Random("blocks"), 0.001
     blocks = [MinuteBlock(1_000, 10 if draw.random() < 0.1 else 0, 10) for _ in range(20_000)]
     for bet in zip(*(block_log_ratios(block, allowed) for block in blocks), strict=True):

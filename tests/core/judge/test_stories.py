@@ -28,7 +28,7 @@ from controller.tools.rehearse.compose import rehearsal
 from controller.tools.rehearse.rehearsal import RehearsalOutcome, rehearse
 from tests.support.shipped import POLICIES
 
-RPM, LATE = 600, 8 * 60  # six hours into 100 %
+RPM, LATE = 600, 8 * 60  # six hours into 100%
 FROM_LATE = range(LATE, 10 * DAY)
 HEALTHY = Release(rpm=RPM)
 NOISY = Release(rpm=RPM, noisy=True)
@@ -38,7 +38,7 @@ PROMOTED, ROLLED_BACK = {End.PROMOTED}, {End.ROLLED_BACK}
 HELD = {End.HELD}
 NOT_ROLLED_BACK = {End.PROMOTED, End.HELD}
 
-ALONE = "at 100 % nothing tells both paths from the canary: see Trouble of both paths at 100 %"
+ALONE = "at 100% nothing tells both paths from the canary: see Trouble of both paths at 100%"
 
 
 class Story(NamedTuple):
@@ -58,14 +58,14 @@ class Story(NamedTuple):
 
 STORIES = [
     Story(
-        "both paths 20 % slower, six hours into 100 %",
+        "both paths 20% slower, six hours into 100%",
         replace(NOISY, day=0.2, day_in=FROM_LATE),
         NOT_ROLLED_BACK,
         "a rollback makes no request faster",
         but=ALONE,
     ),
     Story(
-        "the same beside a stable path of 2 %",
+        "the same beside a stable path of 2%",
         replace(NOISY, day=0.2, day_in=FROM_LATE),
         NOT_ROLLED_BACK,
         "the stable path is as slow",
@@ -73,7 +73,7 @@ STORIES = [
         slow=True,
     ),
     Story(
-        "both paths 10 % slower, six hours into 100 %",
+        "both paths 10% slower, six hours into 100%",
         replace(NOISY, day=0.1, day_in=FROM_LATE),
         NOT_ROLLED_BACK,
         "a rollback makes no request faster",
@@ -81,20 +81,20 @@ STORIES = [
         slow=True,
     ),
     Story(
-        "start on a Sunday: 8 % slower on Monday, on both paths",
+        "start on a Sunday: 8% slower on Monday, on both paths",
         replace(NOISY, day=0.08, day_in=range(DAY // 2, 10 * DAY)),
         NOT_ROLLED_BACK,
         "each Monday is slower than a Sunday",
     ),
     Story(
-        "20 % fail on both paths for 10 minutes, six hours into 100 %",
+        "20% fail on both paths for 10 minutes, six hours into 100%",
         replace(HEALTHY, outage=Episode(10, 0.2), outage_at=LATE),
         NOT_ROLLED_BACK,
         "what both paths share is not mended by a rollback",
         but=ALONE,
     ),
     Story(
-        "20 % fail on both paths for 10 minutes, beside a stable path of 2 %",
+        "20% fail on both paths for 10 minutes, beside a stable path of 2%",
         replace(HEALTHY, outage=Episode(10, 0.2), outage_at=LATE),
         NOT_ROLLED_BACK,
         "the stable path fails too",
@@ -102,19 +102,19 @@ STORIES = [
         slow=True,
     ),
     Story(
-        "the canary 20 % slower, six hours into 100 %",
+        "the canary 20% slower, six hours into 100%",
         replace(NOISY, slower=0.2, since=LATE),
         ROLLED_BACK,
-        "SC-003 allows 5 %",
+        "SC-003 allows 5%",
     ),
     Story(
-        "2 % of the canary's requests hang, six hours into 100 %",
+        "2% of the canary's requests hang, six hours into 100%",
         replace(NOISY, hung=0.02, since=LATE),
         ROLLED_BACK,
         "ten seconds are an error to a caller",
     ),
     Story(
-        "2 % hang on both paths for three hours, beside a stable path of 2 %",
+        "2% hang on both paths for three hours, beside a stable path of 2%",
         replace(NOISY, hung_both=0.02, day_in=range(LATE, LATE + 180)),
         NOT_ROLLED_BACK,
         "the stable path hangs too",
@@ -125,23 +125,23 @@ STORIES = [
         "all requests fail in one minute of each hour",
         replace(HEALTHY, spells=Spells(60, 1, 1.0), since=LATE),
         ROLLED_BACK,
-        "1.7 % fail, and SC-004 allows 0.1 %",
+        "1.7% fail, and SC-004 allows 0.1%",
     ),
     Story(
-        "10 % fail in one minute of ten",
+        "10% fail in one minute of ten",
         replace(HEALTHY, spells=Spells(10, 1, 0.1), since=LATE),
         ROLLED_BACK,
-        "1 % fail, and SC-004 allows 0.1 %",
+        "1% fail, and SC-004 allows 0.1%",
     ),
     Story(
-        "bursts of 3 % for two minutes twice a day, with the smallest budget",
+        "bursts of 3% for two minutes twice a day, with the smallest budget",
         replace(HEALTHY, bursts=Episode(2, 0.03)),
         NOT_ROLLED_BACK,
-        "0.03 % fail in all, and a budget of fewer false rollbacks brings no more of them",
+        "0.03% fail in all, and a budget of fewer false rollbacks brings no more of them",
         BY_BUDGET[0.0001],
     ),
     Story(
-        "cold starts of +50 % that fade over half an hour after each raise",
+        "cold starts of +50% that fade over half an hour after each raise",
         replace(NOISY, cold=30, cold_slower=0.5, cold_fades=True),
         NOT_ROLLED_BACK,
         "new environments are slow for a while at any release",
@@ -155,13 +155,13 @@ STORIES = [
         BY_WARMUP[2],
     ),
     Story(
-        "1 % fail on both paths, at 60 requests a minute",
+        "1% fail on both paths, at 60 requests a minute",
         replace(HEALTHY, rpm=60, errors=0.01, breaks_both=True),
         HELD,
         "the release is no worse, and the objective is not kept: an operator decides",
     ),
     Story(
-        "load waves of both paths at 100 %",
+        "load waves of both paths at 100%",
         replace(NOISY, waves=0.08, waves_at=120),
         NOT_ROLLED_BACK,
         "the load is not the release's",
@@ -227,7 +227,7 @@ def test_a_canary_of_which_half_is_no_longer_counted_at_100_pages(tmp_path: Path
 def test_beside_a_stored_week_the_last_gate_waits_for_requests(
     tmp_path: Path, times: float, ending: str
 ) -> None:
-    """Half of them are missing from 20 hours into 100 % on, long after the raise."""
+    """Half of them are missing from 20 hours into 100% on, long after the raise."""
     text = POLICIES["execution-api"].read_text()
     file = tmp_path / "week.yaml"
     text = text.replace("window: 24h}}", "window: 7d, same_hours: true}}")

@@ -69,7 +69,7 @@ def rate(
         "the newest window has no data": (rate([500, None], [0, None]), SILENT),
         "silence": (rate([None, None], [None, None]), NO_DATA),
         "no request": (rate([0, 0], [0, 0]), NO_DATA),
-        "40 requests prove no 99.9 %": (rate([20, 20], [0, 0]), TOO_FEW),
+        "40 requests prove no 99.9%": (rate([20, 20], [0, 0]), TOO_FEW),
         "more may be required than it takes to show the rate": (
             rate([3_000], [0], min_samples=9_000), TOO_FEW,
         ),

@@ -112,7 +112,7 @@ AT_LEAST_1: dict[str, Any] = {"metric": "timeouts", "max": None, "min": 1}
         "a canary without traffic is not held to a lower bound": (
             count([None], closed=5, live=0, **AT_LEAST_1), NO_DATA,
         ),
-        "a canary with 1 % of the traffic is": (
+        "a canary with 1% of the traffic is": (
             count([None], closed=5, live=1, **AT_LEAST_1), FAIL,
         ),
         "a closed count below its lower bound": (count([5], closed=5, max=None, min=6), FAIL),

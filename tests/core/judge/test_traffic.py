@@ -53,19 +53,19 @@ ERROR, PARTIAL = QueryStatus.ERROR, QueryStatus.PARTIAL
         "silence without a control": (traffic([None, None]), NO_DATA, 0),
         "fewer requests than required": (traffic([3, None], min=5), TOO_FEW, 3),
         "as many as required": (traffic([3, 2], min=5), PASS, 5),
-        "silence that is unlikely given the control: 7 were due, exp(-7) is below 0.1 %": (
+        "silence that is unlikely given the control: 7 were due, exp(-7) is below 0.1%": (
             traffic([None, None], control=[30, 33]), FAIL, 0,
         ),
-        "silence that may be chance: exp(-6.9) is above 0.1 %": (
+        "silence that may be chance: exp(-6.9) is above 0.1%": (
             traffic([None, None], control=[30, 32]), NO_DATA, 0,
         ),
-        "at 50 % as many are due as the control had": (
+        "at 50% as many are due as the control had": (
             traffic([None, None], control=[7, None], weight=50), FAIL, 0,
         ),
         "a canary that was reached once does not fail": (
             traffic([1, None], control=[9_000, 9_000], min=5), TOO_FEW, 1,
         ),
-        "no control at 100 %": (traffic([None], control=[9_000], weight=100), NO_DATA, 0),
+        "no control at 100%": (traffic([None], control=[9_000], weight=100), NO_DATA, 0),
         "an outage is not held against the canary": (
             traffic([None], control=[9_000], answer=ERROR), UNANSWERED, None,
         ),

@@ -65,7 +65,7 @@ def test_a_metric_counts_what_is_stated_known_or_follows_from_its_use(
 @pytest.mark.parametrize(
     ("changes", "place", "said"),
     [
-        ({"metrics__errors": OWN}, "metrics.errors", "at 10 %"),
+        ({"metrics__errors": OWN}, "metrics.errors", "at 10%"),
         ({"metrics__errors": {**OWN, "counts": "canary"}}, "metrics.errors.counts", "diluted"),
         ({"metrics__errors": {**OWN, "counts": "stable"}}, "metrics.errors.counts", "both paths"),
         (

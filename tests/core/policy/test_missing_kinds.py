@@ -74,7 +74,7 @@ def stored(rollout: Rollout, policy: Policy) -> Rollout:
 
 
 def decide_at_10(policy: Policy, verb: Verb, weight: int | None = None) -> Decision:
-    """Return the decision on a command, a minute after 10 % was applied."""
+    """Return the decision on a command, a minute after 10% was applied."""
     rollout = stored(a_rollout(state=a_state(applied=True)), policy)
     return decide_command(rollout, verb, a_reading(10), weight=weight, minute=1)
 

@@ -76,7 +76,7 @@ SHAPES: Rows = {
     "the same hours of one day":
         (baseline(window="24h", same_hours=True), ["criteria.fast.baseline"]),
     "a baseline that is a number": ({"criteria__fast__baseline": 300}, ["criteria.fast.baseline"]),
-    "nothing is 5 % above zero":
+    "nothing is 5% above zero":
         ({"criteria__fast__baseline": {"fixed": 0}}, ["criteria.fast.baseline.fixed"]),
     "a bake in which nothing can fail": ({"criteria__works__window": "1h"}, ["steps.0.bake"]),
     "a bake without a whole window":

@@ -58,7 +58,7 @@ def test_a_censored_minute_says_no_more_and_another_failure_no_less(
 
 
 def test_a_burst_is_the_less_proof_of_an_effect_the_more_failures_it_has_than_that() -> None:
-    """600 requests at 0.15 % have 0.9 failures on average, hardly ever more than 3."""
+    """600 requests at 0.15% have 0.9 failures on average, hardly ever more than 3."""
     burst, usual = (
         censored_log_ratios(600, k, effects(ALLOWED)) for k in (18, 0.9 + 2.5 * 0.9**0.5)
     )
@@ -122,9 +122,9 @@ def test_a_rate_is_ruled_out_exactly_when_the_bound_is_not_above_it(
 @pytest.mark.parametrize(
     ("rate", "needed"),
     [
-        pytest.param(0.001, 2_995, id="0.1 %"),
-        pytest.param(1 - 0.999, 2_995, id="0.1 % as binary fractions have it"),
-        pytest.param(0.01, 299, id="1 %"),
+        pytest.param(0.001, 2_995, id="0.1%"),
+        pytest.param(1 - 0.999, 2_995, id="0.1% as binary fractions have it"),
+        pytest.param(0.01, 299, id="1%"),
         pytest.param(0.95, 1, id="one is enough, exactly"),
         pytest.param(0.9, 2, id="one is not enough"),
         pytest.param(1e-6, 2_995_731, id="one in a million: the rule of three"),
@@ -141,11 +141,11 @@ def test_it_takes_so_many_without_a_failure(rate: float, needed: int) -> None:
     ("trials", "share", "confidence", "expected"),
     [
         pytest.param(0, 0.1, 0.99, (0, 0), id="without requests nothing is unlikely"),
-        pytest.param(1_000, 0.1, 0.99, (76, 125), id="10 % of a thousand"),
+        pytest.param(1_000, 0.1, 0.99, (76, 125), id="10% of a thousand"),
         pytest.param(600, 0.5, 0.95, (276, 324), id="half of six hundred"),
         pytest.param(20, 0.1, 0.99, (0, 6), id="of twenty, none is no wonder"),
-        pytest.param(500, 0.0, 0.99, (0, 0), id="0 % is none at all"),
-        pytest.param(500, 1.0, 0.99, (500, 500), id="100 % is every one"),
+        pytest.param(500, 0.0, 0.99, (0, 0), id="0% is none at all"),
+        pytest.param(500, 1.0, 0.99, (500, 500), id="100% is every one"),
     ],
 )
 def test_a_band_by_number(

@@ -64,7 +64,7 @@ def test_where_none_is_allowed_none_is_no_evidence_and_one_is() -> None:
 
 
 def minutes_to_reject(count: int, limit: int = 600) -> float:
-    """Return after how many minutes of `count` each the bound is rejected at 1 %; inf: never."""
+    """Return after how many minutes of `count` each the bound is rejected at 1%; inf: never."""
     capital = EProcessState()
     for minute in range(limit):
         prior_share = 0.5 if minute == 0 else 0.2 / limit

@@ -39,10 +39,10 @@ def failing_test(minutes: Sequence[Minute]) -> str:
     ("requests", "failed", "at_most"),
     [
         pytest.param(6, 6, 2, id="six requests a minute, all of them failed"),
-        pytest.param(60, 12, 2, id="60 a minute, 20 %"),
-        pytest.param(60, 3, 6, id="60 a minute, 5 %"),
-        pytest.param(60, 1, 17, id="60 a minute, 1.7 %"),
-        pytest.param(600, 3, 9, id="600 a minute, 0.5 %"),
+        pytest.param(60, 12, 2, id="60 a minute, 20%"),
+        pytest.param(60, 3, 6, id="60 a minute, 5%"),
+        pytest.param(60, 1, 17, id="60 a minute, 1.7%"),
+        pytest.param(600, 3, 9, id="600 a minute, 0.5%"),
     ],
 )
 def test_a_release_that_is_broken_is_rolled_back_within(
@@ -57,7 +57,7 @@ def test_a_release_that_is_broken_is_rolled_back_within(
         pytest.param([(600, 0)] * 1_440, id="no failure"),
         pytest.param([(1_000, 1)] * 500, id="exactly what is allowed, evenly"),
         pytest.param([(600, 0)] * 30 + [(600, 600)] + [(600, 0)] * 30, id="one minute of nothing"),
-        pytest.param([(600, 0)] * 30 + [(600, 18)] * 2 + [(600, 0)] * 30, id="a burst of 3 %"),
+        pytest.param([(600, 0)] * 30 + [(600, 18)] * 2 + [(600, 0)] * 30, id="a burst of 3%"),
         pytest.param([(1, 0)] * 300 + [(1, 1)] + [(1, 0)] * 300, id="one failure in 600 requests"),
     ],
 )  # fmt: skip
@@ -66,7 +66,7 @@ def test_a_release_is_not_rolled_back_for(counts: list[tuple[float, float]]) -> 
 
 
 def test_the_objective_alone_takes_five_bad_minutes() -> None:
-    """3 % is not broken, however many requests there are."""
+    """3% is not broken, however many requests there are."""
     assert minutes_to_fail(RATE, rate_minutes([(10**6, 30_000)] * 4)) == inf
     assert minutes_to_fail(RATE, rate_minutes([(10**6, 30_000)] * 60)) <= 6
     assert failing_test(rate_minutes([(10**6, 30_000)] * 6)) == "rate/objective"
@@ -187,7 +187,7 @@ def test_a_control_is_bad_when(minutes: list[tuple[int, int]], bad: bool) -> Non
 def test_a_canary_without_a_control_is_held_against_its_bound_after_an_outage(
     ratios_of: Ratios, bound: Callable[[float], float]
 ) -> None:
-    """At 100 % the stable path has no traffic to compare with."""
+    """At 100% the stable path has no traffic to compare with."""
     alone, known = PairedCounts(600, 300, 0, 0), ControlState(1_000, 500)
     assert ratios_of(alone, ALLOWED, known) == ratios_of(alone, ALLOWED, ControlState())
     assert max(ratios_of(alone, ALLOWED, known)) > log(1_000)
@@ -225,18 +225,18 @@ def test_a_canary_is_not_rolled_back_for_an_outage_on_both_paths(
     ("counts", "test"),
     [
         pytest.param(
-            [HEALTHY] * 5 + [(600, 120, 600, 0)] * 15, "rate/breaker", id="20 % of the canary alone"
+            [HEALTHY] * 5 + [(600, 120, 600, 0)] * 15, "rate/breaker", id="20% of the canary alone"
         ),
         pytest.param(
-            [HEALTHY] * 5 + [(600, 24, 600, 0)] * 15, "rate/objective", id="4 % of the canary alone"
+            [HEALTHY] * 5 + [(600, 24, 600, 0)] * 15, "rate/objective", id="4% of the canary alone"
         ),
-        pytest.param([(600, 120, 0, 0)] * 15, "rate/breaker", id="20 % without a control"),
-        pytest.param([(600, 24, 0, 0)] * 15, "rate/objective", id="4 % without a control"),
+        pytest.param([(600, 120, 0, 0)] * 15, "rate/breaker", id="20% without a control"),
+        pytest.param([(600, 24, 0, 0)] * 15, "rate/objective", id="4% without a control"),
         pytest.param(
             [(600, 120, 600, 1)] * 15, "rate/breaker", id="and one of the control, by chance"
         ),
-        pytest.param([(600, 24, 600, 2)] * 15, "rate/objective", id="4 %, beside a third of one"),
-        pytest.param([(600, 24, 600, 6)] * 15, "rate/objective", id="4 %, beside 1 %"),
+        pytest.param([(600, 24, 600, 2)] * 15, "rate/objective", id="4%, beside a third of one"),
+        pytest.param([(600, 24, 600, 6)] * 15, "rate/objective", id="4%, beside 1%"),
         pytest.param([(600, 300, 600, 60)] * 15, "rate/breaker", id="half, beside a tenth"),
         pytest.param(
             [shared(0.2)] * 20 + [(600, 120, 600, 0)] * 15, "rate/breaker",

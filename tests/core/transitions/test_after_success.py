@@ -69,7 +69,7 @@ def reading(weight: int = 100, **facts: Any) -> Target:
 
 
 def a_success(policy: Policy = WATCHED) -> RecordedRun:
-    """Return a rollout whose 100 % was applied at 12:01, and that succeeded at 13:40."""
+    """Return a rollout whose 100% was applied at 12:01, and that succeeded at 13:40."""
     run = a_run(policy)
     run.tick(reading(token="token-2"))
     run.tick_on(reading(), 100)
@@ -203,7 +203,7 @@ def test_the_stable_path_is_read_at_the_first_tick_after_success_and_then_once_a
 
 
 @cases("requests, text", {
-    "none since 100 %": ({}, "unused since 2026-11-24 12:01 UTC (old, read up to"),
+    "none since 100%": ({}, "unused since 2026-11-24 12:01 UTC (old, read up to"),
     "some in the hour of the raise":
         ({NOON: 80}, "unused since 2026-11-24 13:00 UTC (old, read up to"),
     "some a day later": ({NOON + 20 * HOUR: 1}, "unused since 2026-11-25 09:00 UTC (old, read up"),

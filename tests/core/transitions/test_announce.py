@@ -38,7 +38,7 @@ from tests.support.three_steps import (
 )
 
 CHANNELS = [{"kind": "eventbridge"}]
-# A page is repeated so often, for so long; 0 % is guarded for so long after a rollback.
+# A page is repeated so often, for so long; 0% is guarded for so long after a rollback.
 REPEAT_FOR, GUARD = timedelta(days=1), 15 * MINUTE
 
 
@@ -73,7 +73,7 @@ LONG = [*LADDER["steps"][:2], {"weight": 100, "bake": "24h"}]
 
 
 def summaries(policy: Policy, minutes: range) -> list[int]:
-    """Return the minutes of ticks at 100 % that say how it goes."""
+    """Return the minutes of ticks at 100% that say how it goes."""
     rollout, summary_minutes = at_weight(100, policy=policy), []
     for minute in minutes:
         decision = decide_tick(rollout, a_reading(100), minute, HEALTHY)
@@ -101,7 +101,7 @@ def test_a_policy_sets_the_period_of_summaries(
 
 
 def summary(**parts: object) -> Decision:
-    """Return the decision of a tick after an hour at 100 %."""
+    """Return the decision of a tick after an hour at 100%."""
     policy = a_policy(notify=CHANNELS, steps=LONG, **parts)
     return decide_tick(at_weight(100, policy=policy, updated=NOON), a_reading(100), 61, HEALTHY)
 
@@ -245,13 +245,13 @@ def test_a_refused_rollback_pages_for_a_day_and_lowers_no_longer_than_its_guard(
 
 @cases("minute", {"in the guard": 5, "after it": 40})
 def test_a_weight_that_is_taken_back_in_the_end_pages_no_more(minute: float) -> None:
-    """Lambda refuses to lower a weight that came back, once; then 0 % is read back."""
+    """Lambda refuses to lower a weight that came back, once; then 0% is read back."""
     rollout = with_channel(AFTER_ROLLBACK)
     paged = refused_write(decide_tick(rollout, a_reading(10), 3), 3).rollout
     lowered = decide_tick(paged, a_reading(10), 4).rollout
     ended = decide_tick(lowered, a_reading(0), minute, NO_DATA)
     assert [(notice.severity, notice.text) for notice in ended.notices] == [
-        (Severity.INFO, "checkout#1: 0 % is applied again (read back from handler)")
+        (Severity.INFO, "checkout#1: 0% is applied again (read back from handler)")
     ]
     assert (ended.rollout.conditions, ended.rollout.watch_until) == ({}, NOON + GUARD)
     assert not decide_tick(ended.rollout, a_reading(0), minute + 1, NO_DATA).notices

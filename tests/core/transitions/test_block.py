@@ -61,13 +61,13 @@ from tests.support.three_steps import (
 )
 
 OVER = 360
-# An operator restores 10 %.
+# An operator restores 10%.
 RESTORING = with_state(AT_10, position=Pending(0, 10, 100, "token-1", NOON, live=AT_10.live))
 APPROVE = "rolloutctl approve checkout#1"
 
 
 def at_10(*parts: Mapping[str, Any], **facts: Any) -> Rollout:
-    """Return a rollout at 10 % since noon, by a policy with `parts` of it replaced."""
+    """Return a rollout at 10% since noon, by a policy with `parts` of it replaced."""
     policy: Policy = a_policy(**{key: value for part in parts for key, value in part.items()})
     return replace(AT_10, policy=policy, **facts)
 
@@ -84,7 +84,7 @@ def clock(minute: float) -> datetime:
 
 
 def healthy_tick(rollout: Rollout, minute: int) -> Decision:
-    """Decide on a healthy canary at 10 %, measured from noon until then."""
+    """Decide on a healthy canary at 10%, measured from noon until then."""
     return decide_tick(rollout, a_reading(10), minute, healthy_until(minute))
 
 
@@ -114,7 +114,7 @@ def test_a_raise_is_held_back_where_a_freeze_has_begun_since_it_was_decided(
 
 @cases("rollout, target, minute, measured, phase, move", {
     "a criterion that fails goes back": (BOTH, a_reading(10), 15, FAILING, ROLLING_BACK, LOWER),
-    "0 % ends it": (BOTH, a_reading(0), 15, HEALTHY, ROLLED_BACK, None),
+    "0% ends it": (BOTH, a_reading(0), 15, HEALTHY, ROLLED_BACK, None),
     "drift pauses": (BOTH, a_reading(30), 15, HEALTHY, PAUSED, None),
     "an inconclusive gate goes back where the policy says so":
         (at_10(FREEZE, APPROVAL, {"on_inconclusive": "rollback"}), a_reading(10), 32,

@@ -38,7 +38,7 @@ FEW_OR_NONE = cases("measured", {
 
 
 def held(measured: Measured, minutes: Sequence[float], **parts: Any) -> Rollout:
-    """Return a rollout at 10 % after a tick in each of `minutes` after noon."""
+    """Return a rollout at 10% after a tick in each of `minutes` after noon."""
     rollout = under(AT_10, **{"max_wait": None, **parts})
     for minute in minutes:
         rollout = decide_tick(rollout, a_reading(10), minute, measured).rollout
@@ -58,7 +58,7 @@ def test_a_wait_for_data_has_a_limit(measured: Measured) -> None:
     assert held(measured, range(13, last), **HOUR).phase is PROGRESSING
     over = held(measured, range(13, last + 1), **HOUR)
     assert (over.phase, over.reason) == (PAUSED, Reason.INCONCLUSIVE)
-    assert over.sentence.startswith("still on hold at 10 % 1h 20m after the bake: ")
+    assert over.sentence.startswith("still on hold at 10% 1h 20m after the bake: ")
 
 
 def test_without_max_wait_every_minute_counts() -> None:
@@ -143,12 +143,12 @@ def test_a_resumed_rollout_waits_for_data_anew() -> None:
 def test_a_hold_says_that_it_waits_for_data_and_until_when_at_most() -> None:
     waiting = held(NO_DATA, range(13, 20), **HOUR)
     assert waiting.sentence.startswith(
-        "on hold at 10 %, waiting for data until 2026-11-24 13:32 UTC at most: "
+        "on hold at 10%, waiting for data until 2026-11-24 13:32 UTC at most: "
     )
     following = next_action(waiting)
     assert following.at == NOON + 92 * MINUTE
     assert following.text == (
-        "50 % as soon as its data come and every criterion passes; "
+        "50% as soon as its data come and every criterion passes; "
         "without data pauses at the first tick from 2026-11-24 13:32 UTC on"
     )
 

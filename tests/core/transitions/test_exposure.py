@@ -31,7 +31,7 @@ from tests.support.three_steps import (
     under,
 )
 
-# 100 requests a minute are 10 %, so 500 are 50 %. An outage that begins with them is in the second
+# 100 requests a minute are 10%, so 500 are 50%. An outage that begins with them is in the second
 # of two windows after 2 minutes of warm-up, final 3 minutes later and taken back within one more.
 EXPECTED = 500 * (2 + 2 + 3 + 1)
 FIRST, SECOND, THIRD = LADDER["steps"]
@@ -58,17 +58,17 @@ def test_an_advance_to_too_much_traffic_waits_and_says_what_would_change_it() ->
     assert [notice.severity for notice in decision.notices] == [Severity.WARNING]
     assert decision.record is not None
     assert decision.record.kind == "blocked"
-    for fact in ("4 000 requests", "1 000 a minute", "50 %", "8m", "3 999", "at most about 999"):
+    for fact in ("4,000 requests", "1,000 a minute", "50%", "8m", "3,999", "at most about 999"):
         assert fact in waits_for(after)
     assert waits_for(after) in after.sentence
     assert f"rolloutctl promote {after.id}" in next_action(after).text
 
 
 def test_declared_probes_are_no_traffic_of_users() -> None:
-    """The canary counts 100 requests a minute at 10 %, 60 of which are probes."""
+    """The canary counts 100 requests a minute at 10%, 60 of which are probes."""
     waiting = decide_tick(at_10(1, probes_per_minute=60), a_reading(10), 15).rollout
     assert waiting.reason is Reason.OVER_EXPOSURE_BUDGET
-    assert "(400 a minute x 50 %" in waits_for(waiting)
+    assert "(400 a minute x 50%" in waits_for(waiting)
 
 
 def test_it_is_reported_once_and_then_once_a_day() -> None:
@@ -85,8 +85,8 @@ def test_an_expected_exposure_of_exactly_the_budget_goes_up_and_is_recorded() ->
     decision = decide_tick(WIDE, a_reading(10), 15)
     assert decision.move == SetWeight(50, "token-1")
     assert decision.record is not None
-    assert "4 000 requests" in decision.record.sentence
-    assert "max_bad_requests is 4 000" in decision.notices[0].text
+    assert "4,000 requests" in decision.record.sentence
+    assert "max_bad_requests is 4,000" in decision.notices[0].text
 
 
 def test_it_goes_up_once_the_traffic_of_the_last_quarter_of_an_hour_is_lower() -> None:
@@ -130,7 +130,7 @@ def waiting() -> Rollout:
 
 @cases("weight, measured, phase, move", {
     "a criterion that fails goes back": (10, FAILING, Phase.ROLLING_BACK, LOWER),
-    "0 % ends it": (0, HEALTHY, Phase.ROLLED_BACK, None),
+    "0% ends it": (0, HEALTHY, Phase.ROLLED_BACK, None),
     "drift pauses": (30, HEALTHY, Phase.PAUSED, None),
 })  # fmt: skip
 def test_the_live_step_is_judged_as_before(
@@ -144,7 +144,7 @@ def test_an_operator_promotes_over_it_and_the_history_says_what_was_accepted() -
     decision = decide_command(waiting(), Verb.PROMOTE, a_reading(10), HEALTHY, reason="a quiet day")
     assert decision.move == SetWeight(50, "token-1")
     assert decision.record is not None
-    assert "4 000 requests" in decision.record.sentence
+    assert "4,000 requests" in decision.record.sentence
     assert decision.record.cause["verb"] == "promote"
 
 

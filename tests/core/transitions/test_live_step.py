@@ -33,7 +33,7 @@ from tests.support.three_steps import UNREADABLE, UPDATE_IN_PROGRESS
 STAYS, BACK, PAUSED = Phase.PROGRESSING, Phase.ROLLING_BACK, Phase.PAUSED
 DENIED = "lambda:UpdateFunctionConfiguration was refused: AccessDeniedException"
 PATIENT = timedelta(hours=1)  # no raise of these tests waits for so long
-# The raise to 50 % is decided at 12:16.
+# The raise to 50% is decided at 12:16.
 FREEZE = a_policy(freeze={"zone": "UTC", "daily": [{"from": "12:17", "to": "15:00"}]}).freeze
 FIRST, SECOND, LAST = LADDER["steps"]
 LITERAL = a_policy()
@@ -112,7 +112,7 @@ ALL_WAITS = pytest.mark.parametrize("name", WAITS)
 
 
 def waiting(judged: Policy, name: str, limit: timedelta = PATIENT) -> RecordedRun:
-    """Return a rollout at 10 % whose raise to 50 % was decided, and waits for `name`."""
+    """Return a rollout at 10% whose raise to 50% was decided, and waits for `name`."""
     wait = WAITS[name]
     freeze = FREEZE if wait.frozen else None
     run = a_run(judged.model_copy(update={"shift_timeout": limit, "freeze": freeze}))
@@ -198,11 +198,11 @@ def test_a_raise_that_a_freeze_or_a_pause_holds_back_has_no_limit(
 
 @pytest.mark.parametrize("name", LIMITED)
 def test_a_bad_minute_of_the_wait_is_none_of_the_next_step(name: str) -> None:
-    """Two bad minutes in a row fail: the last one at 10 % and the first one at 50 % do not."""
+    """Two bad minutes in a row fail: the last one at 10% and the first one at 50% do not."""
     run = waiting(LITERAL, name)
     wait_on(run, name, 5)
     at = (run.now - NOON) / MINUTE
-    run.errors = errors_between(at, at + 4)  # one minute of it at 10 %, the rest warms 50 % up
+    run.errors = errors_between(at, at + 4)  # one minute of it at 10%, the rest warms 50% up
     run.tick(a_reading(50, token="token-9"))
     run.tick_on(a_reading(50, token="token-9"), 8)
     assert (run.rollout.phase, run.rollout.judged_step) == (STAYS, 1)

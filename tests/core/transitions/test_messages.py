@@ -137,7 +137,7 @@ TICKS: Mapping[str, tuple[Any, ...]] = {
          a_reading(10), 15, HEALTHY, ("advanced", 10, 50), INFO, 25),
     "a success": (AT_100, a_reading(100), 35, HEALTHY, ("succeeded", 100, 100), INFO, WEEK + 35),
     "a gate that failed": (AT_10, a_reading(10), 7, FAILING, ("rolling_back", 10, 0), WARNING, 12),
-    "a gate that failed at 0 %":
+    "a gate that failed at 0%":
         (AT_10, a_reading(0), 7, FAILING, ("rolled_back", 0, 0), WARNING, 22),
     "two criteria that failed":
         (under(AT_10, criteria=dict.fromkeys(("works", "steady"), WORKS)), a_reading(10), 7,
@@ -186,9 +186,9 @@ TICKS: Mapping[str, tuple[Any, ...]] = {
     "drift up, where the policy rolls back":
         (under(AT_10, on_drift_up="rollback"), a_reading(30), 5, HEALTHY, ("rolling_back", 30, 0),
          WARNING, 10),
-    "0 % set outside rolloutctl":
+    "0% set outside rolloutctl":
         (AT_10, a_reading(0), 5, HEALTHY, ("rolled_back", 0, 0), WARNING, 20),
-    "0 % set outside rolloutctl, not applied yet":
+    "0% set outside rolloutctl, not applied yet":
         (AT_10, a_reading(0, UPDATE_IN_PROGRESS), 5, HEALTHY, ("rolling_back", 0, 0), WARNING, 10),
     "a reminder of a pause, in whole hours":
         (ON_HOLD, a_reading(10), 25 * 60 + 30, NO_DATA, ("reminded", 10, 10), WARNING, DAY + 1530),
@@ -211,9 +211,9 @@ TICKS: Mapping[str, tuple[Any, ...]] = {
     "a leak check without a result":
         (replace(AFTER_ROLLBACK, policy=UNCOUNTED), a_reading(0), 3, {}, ("leak_checked", 0, 0),
          INFO, 15),
-    "0 % after a success":
+    "0% after a success":
         (AFTER_SUCCESS, a_reading(0), 10, HEALTHY, ("drifted", 0, 100), WARNING, WEEK),
-    "traffic after a success and a 0 %":
+    "traffic after a success and a 0%":
         (replace(AFTER_SUCCESS, exposed_to=NOON), a_reading(100), 20, HEALTHY,
          ("drifted", 100, 100), WARNING, WEEK),
 }  # fmt: skip
@@ -240,7 +240,7 @@ def test_a_tick_reports(
 @cases("rollout, target, minute, measured, kind, keeps", {
     "a weight in force": (RAISING, a_reading(50), 3, HEALTHY, "applied", False),
     "a raise written again": (RAISING, a_reading(10), 3, HEALTHY, "write_retried", False),
-    "a guarded 0 %": (AFTER_ROLLBACK, a_reading(10), 3, HEALTHY, "lowered_again", False),
+    "a guarded 0%": (AFTER_ROLLBACK, a_reading(10), 3, HEALTHY, "lowered_again", False),
     "drift of a rollout that is over":
         (AFTER_ROLLBACK, a_reading(20), 3, HEALTHY, "drifted", False),
     "blindness":
@@ -325,7 +325,7 @@ def started(
 
 # By claim: why it is retried, the step that is adopted, and the history entry.
 STARTS: Mapping[str, tuple[str | None, int | None, tuple[str, int, int]]] = {
-    "from 0 %": (None, None, ("started", 0, 10)),
+    "from 0%": (None, None, ("started", 0, 10)),
     "once more": ("new index", None, ("started", 0, 10)),
     "from what is live": (None, 2, ("started", 100, 100)),
 }

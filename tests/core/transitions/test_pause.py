@@ -59,7 +59,7 @@ def test_drift_of_a_finished_rollout_is_reported_once(rollout: Rollout, weight: 
 
 
 REPORTED = AFTER_SUCCESS.with_condition(
-    ConditionKind.DRIFTED, Condition(NOON, "30 %", announced=NOON)
+    ConditionKind.DRIFTED, Condition(NOON, "30%", announced=NOON)
 )
 
 

@@ -43,7 +43,7 @@ STRICT_FIRST, MILD_FIRST = gates("works", "mild"), gates("mild", "works")
 
 
 def with_pending_raise(judged: Policy) -> RecordedRun:
-    """Return a rollout whose raise to 50 % was decided a minute ago, and not written."""
+    """Return a rollout whose raise to 50% was decided a minute ago, and not written."""
     run = a_run(judged)
     for _ in range(60):
         if run.tick(a_reading(10)).rollout.reason is Reason.GATE_PASSED:

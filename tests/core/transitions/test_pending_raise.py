@@ -23,7 +23,7 @@ from tests.support.three_steps import (
 )
 
 STAYS = Phase.PROGRESSING
-# The raise to 50 % is decided at 12:16, and its writes are refused until the freeze.
+# The raise to 50% is decided at 12:16, and its writes are refused until the freeze.
 FREEZE = {"zone": "UTC", "daily": [{"from": "12:20", "to": "14:30"}]}
 OVER = 150
 LITERAL = a_policy(freeze=FREEZE)
@@ -32,7 +32,7 @@ JUDGES = cases("judged", {"literal": LITERAL, "adding up": ADDING_UP})
 
 
 def waiting(judged: Policy) -> RecordedRun:
-    """Return a rollout whose raise to 50 % waits, 21 minutes after noon."""
+    """Return a rollout whose raise to 50% waits, 21 minutes after noon."""
     run = a_run(judged)
     while minutes(run) < 21:
         run.tick(a_reading(10))
@@ -102,7 +102,7 @@ def accepted_at_noon(rollout: Rollout) -> Rollout:
 
 @cases("rollout, weight, seconds, phase, reason", {
     "a first raise, read at once":    (FIRST_RAISE, 0, 29, STAYS, Reason.WAITING),
-    "a first raise, put back to 0 %": (FIRST_RAISE, 0, 30, Phase.ROLLED_BACK, Reason.FOUND_AT_ZERO),
+    "a first raise, put back to 0%": (FIRST_RAISE, 0, 30, Phase.ROLLED_BACK, Reason.FOUND_AT_ZERO),
     "a later raise, read at once":    (RAISING, 10, 29, STAYS, Reason.WAITING),
     "a later raise, put back":        (RAISING, 10, 30, Phase.PAUSED, Reason.RAISE_UNCERTAIN),
 })  # fmt: skip

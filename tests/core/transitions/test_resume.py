@@ -53,7 +53,7 @@ PERHAPS_FULL = a_reading(None, may_be_full=True)
     "still moving": (a_reading(50, UPDATE_IN_PROGRESS), PAUSED, Reason.PAUSED_BY_HAND),
     "in force after all": (a_reading(50), PAUSED, Reason.PAUSED_BY_HAND),
     "never written": (a_reading(10), PAUSED, Reason.PAUSED_BY_HAND),
-    "0 %": (a_reading(0), Phase.ROLLED_BACK, Reason.FOUND_AT_ZERO),
+    "0%": (a_reading(0), Phase.ROLLED_BACK, Reason.FOUND_AT_ZERO),
 })  # fmt: skip
 def test_a_raise_that_was_on_its_way_is_neither_finished_nor_taken_for_drift_by_a_pause(
     live: TargetReading, phase: Phase, reason: Reason

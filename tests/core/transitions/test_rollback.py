@@ -159,7 +159,7 @@ def test_each_rollback_and_each_guard_reports_anew_that_it_was_refused() -> None
 def test_a_rollback_outdates_in_every_tick_the_token_of(
     rollout: Rollout, target: TargetReading, void: str
 ) -> None:
-    """Another run may be about to write it, and at 0 % lowering would leave its token as it is."""
+    """Another run may be about to write it, and at 0% lowering would leave its token as it is."""
     decision = decide_command(rollout, Verb.ROLLBACK, target)
     assert decision.move == replace(LOWER_BY_OPERATOR, outdated_token=void)
     assert decide_tick(decision.rollout, UNREADABLE, 2).move == replace(LOWER, outdated_token=void)

@@ -1,4 +1,4 @@
-"""Silence at 100 %: a canary whose requests end when it gets all traffic is a critical message."""
+"""Silence at 100%: a canary whose requests end when it gets all traffic is a critical message."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -25,7 +25,7 @@ from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading, a_
 from tests.support.three_steps import at_weight
 
 WORKS = {"kind": "success_rate", "total": "requests", "failures": ["errors"], "min": "99%"}
-# What the canary counted in the half hour before 100 % was applied, at noon.
+# What the canary counted in the half hour before 100% was applied, at noon.
 EARLIER = 30
 BUSY: Sequence[float | None] = [100] * EARLIER
 ONE_IN_FIVE_MINUTES: Sequence[float | None] = [1, None, None, None, None] * (EARLIER // 5)
@@ -99,7 +99,7 @@ SETTLED = int(policy().evaluation_delay / MINUTE)
         (raised(), counted(BUSY, QueryStatus.PARTIAL), 100, None),
     "less than all traffic": (raised(50), counted(BUSY), 50, None),
     "a weight that an operator lowered": (raised(), counted(BUSY), 50, None),
-    "taken over at 100 %": (at_weight(100, policy=policy()), counted(BUSY), 100, 5 + SETTLED),
+    "taken over at 100%": (at_weight(100, policy=policy()), counted(BUSY), 100, 5 + SETTLED),
     "windows of five minutes with many requests":
         (raised(judge="threshold", window="5m"), counted([500] * 6, every=5), 100, 5 + SETTLED),
     "windows of five minutes with a request":
@@ -138,19 +138,19 @@ def test_it_outlasts_the_minutes_before_it_and_ends_with_the_first_request() -> 
     assert ConditionKind.SILENT not in heard.conditions
 
 
-# An hour at 50 %, then all traffic.
+# An hour at 50%, then all traffic.
 AN_HOUR = 60
 
 
 def raised_after_an_hour(bake: str = "1h") -> Rollout:
-    """Return a rollout whose 100 % was applied at noon, after `bake` at 50 %."""
+    """Return a rollout whose 100% was applied at noon, after `bake` at 50%."""
     steps = [{"weight": 50, "bake": bake}, {"weight": 100, "bake": "2h"}]
     parts = {"criteria": {"works": WORKS}, "notify": [{"kind": "eventbridge"}]}
     return at_weight(100, policy=a_policy(steps=steps, **parts))
 
 
 def around_noon(before: Sequence[float], since: Sequence[float]) -> Mapping[str, Series]:
-    """Return the requests of the last hour at 50 %, and those since 100 % was applied."""
+    """Return the requests of the last hour at 50%, and those since 100% was applied."""
     return {
         "requests:Sum@60": a_series([*before, *since], start=NOON - AN_HOUR * MINUTE),
         "errors:Sum@60": a_series([], start=NOON - AN_HOUR * MINUTE),
@@ -184,7 +184,7 @@ NIGHT = falling(200, range(AN_HOUR), 0.4)
     "a night": (raised_after_an_hour(), NIGHT, falling(240, range(60), 0.4), None),
     "half is missing in a night":
         (raised_after_an_hour(), NIGHT, falling(120, range(60), 0.4), 20 + SETTLED),
-    "half an hour at 50 % is too short to say":
+    "half an hour at 50% is too short to say":
         (raised_after_an_hour("30m"), STEADY, [20] * 60, None),
 })  # fmt: skip
 def test_requests_that_are_missing_since_the_raise_to_100_are_critical(
@@ -205,7 +205,7 @@ def test_a_loss_stays_until_the_weight_is_lower_and_rolls_nothing_back() -> None
     first = 20 + SETTLED
     assert [minute for minute, _ in notices] == list(range(first, 58, 15))
     assert notices[0][1].kind == "lost_requests"
-    assert "counted 1 200 in 20 minutes" in rollout.conditions[ConditionKind.SILENT].text
+    assert "counted 1,200 in 20 minutes" in rollout.conditions[ConditionKind.SILENT].text
     assert (rollout.phase, rollout.weight) == (Phase.PROGRESSING, 100)
     lowered, _ = ticks(rollout, series, range(58, 59), weight=50)
     assert ConditionKind.SILENT not in lowered.conditions
@@ -234,4 +234,4 @@ def _silence() -> str:
     return rollout.conditions[ConditionKind.SILENT].text
 
 
-SENTENCES: Sentences = {"silent since 100 %": _silence}
+SENTENCES: Sentences = {"silent since 100%": _silence}

@@ -50,7 +50,7 @@ def finding_of(measured: float | None, bound: float, **fields: Any) -> Finding:
         "faster": (SLOWER, -0.02, 0.05, "-2%", "≤ +5%"),
         "a ratio": (RATIO, 0.002, 0.001, "0.2%", "≤ 0.1%"),
         "a number with a unit": (AT_MOST, 412.5, 500, "412.5 ms", "≤ 500 ms"),
-        "a number without one": (AT_LEAST, 8214, 1, "8 214", "≥ 1"),
+        "a number without one": (AT_LEAST, 8214, 1, "8,214", "≥ 1"),
         "traffic": (TRAFFIC, 0, 1, "0", "≥ 1"),
         "a share of slow requests": (SLOW_FIXED, 0.052, 0.05, "5.2%", "≤ 5% take > 420 ms"),
         "a share above a limit": (

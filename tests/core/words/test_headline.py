@@ -19,21 +19,21 @@ def line_of(text: str) -> str:
     ("text", "expected"),
     [
         pytest.param(
-            "checkout#1: the gate at 10 % passed; going to 50 %",
-            "checkout#1: the gate at 10 % passed; going to 50 %",
+            "checkout#1: the gate at 10% passed; going to 50%",
+            "checkout#1: the gate at 10% passed; going to 50%",
             id="a short message is its own headline",
         ),
         pytest.param(
-            "checkout#1 is paused: drift (75 %, expected 10 %). To go on: rolloutctl resume",
-            "checkout#1 is paused: drift (75 %, expected 10 %)",
+            "checkout#1 is paused: drift (75%, expected 10%). To go on: rolloutctl resume",
+            "checkout#1 is paused: drift (75%, expected 10%)",
             id="the first sentence",
         ),
         pytest.param(
             "checkout#1 is complete\n\n  criterion", "checkout#1 is complete", id="a table"
         ),
         pytest.param(
-            f"checkout#1 is on hold at 10 %, waiting for data: {LONG}; {LONG}",
-            f"checkout#1 is on hold at 10 %, waiting for data: {LONG}",
+            f"checkout#1 is on hold at 10%, waiting for data: {LONG}; {LONG}",
+            f"checkout#1 is on hold at 10%, waiting for data: {LONG}",
             id="up to the last clause that fits",
         ),
         pytest.param(
@@ -58,10 +58,10 @@ def test_a_rollback_names_each_criterion_that_fails_with_its_value_and_target() 
     rollout = a_rollout(
         state=a_state(Phase.ROLLED_BACK), findings=(failing, a_finding("fast", measured=0.01))
     )
-    text = "checkout#1 is rolled back, 0 % is applied: works was below 99.9% from 12:00 to 12:05."
+    text = "checkout#1 is rolled back, 0% is applied: works was below 99.9% from 12:00 to 12:05."
     message = Message(
         "k", NOON, Severity.WARNING, "rolled_back", text, "rolled_back", 0, 0, "gate_failed"
     )
     assert headline(rollout, message) == (
-        "checkout#1 is rolled back, 0 % is applied: works fails, 95% measured, target ≥ 99.9%"
+        "checkout#1 is rolled back, 0% is applied: works fails, 95% measured, target ≥ 99.9%"
     )

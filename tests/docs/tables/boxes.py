@@ -84,8 +84,8 @@ COLUMNS: Final[Mapping[Box, str]] = {
 _FIRST_RESTORED: Final = with_state(
     FIRST_RAISE, position=Pending(0, 10, 70, "token-1", NOON, NOON, tried=NOON)
 )
-# Rollouts in each box. The first is that of the tables: the step at 10 %, the raise from there to
-# 50 %, and the others after 10 %.
+# Rollouts in each box. The first is that of the tables: the step at 10%, the raise from there to
+# 50%, and the others after 10%.
 ROLLOUTS: Final[Mapping[Box, Sequence[Rollout]]] = {
     Box.FIRST_RAISE: (
         FIRST_UNFINISHED, FIRST_RAISE, replace(FIRST_UNFINISHED, seen_weight=10), _FIRST_RESTORED,

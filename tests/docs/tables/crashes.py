@@ -30,12 +30,12 @@ _FAULTS: Final = (StepFault.CRASH_BEFORE, StepFault.RESPONSE_LOST, StepFault.CRA
 
 
 def advancing() -> list[list[str]]:
-    """Return the table for a tick that goes from 10 to 100 %."""
+    """Return the table for a tick that goes from 10 to 100%."""
     return _table(PASS_DUE, actors.tick)
 
 
 def rolling_back() -> list[list[str]]:
-    """Return the table for a tick that goes from 10 to 0 %, because a criterion fails."""
+    """Return the table for a tick that goes from 10 to 0%, because a criterion fails."""
     return _table(FAIL_DUE, actors.tick)
 
 
@@ -45,7 +45,7 @@ def starting() -> list[list[str]]:
 
 
 def by_hand() -> list[list[str]]:
-    """Return the table for a rollback by an operator, at 10 %."""
+    """Return the table for a rollback by an operator, at 10%."""
     return _table(JUST_STARTED, lambda world: actors.operator_command(world, Verb.ROLLBACK))
 
 
@@ -108,10 +108,10 @@ def _state_text(scene: SearchSetup) -> str:
     shared = scene.world.snapshot()
     (_, weight), rollouts = shared.cloud.weights[-1], stored_rollouts(shared)
     if not rollouts:
-        return f"{weight} %, nothing stored"
+        return f"{weight}%, nothing stored"
     rollout = rollouts[-1]
-    asks = "" if rollout.weight == weight else f" (expects {rollout.weight} %)"
-    return f"{weight} %, `{rollout.phase}`{asks}"
+    asks = "" if rollout.weight == weight else f" (expects {rollout.weight}%)"
+    return f"{weight}%, `{rollout.phase}`{asks}"
 
 
 def _kinds(scene: SearchSetup) -> list[str]:

@@ -15,7 +15,7 @@ from tests.support.rollouts import a_policy, a_reading, a_start
 Way: TypeAlias = tuple[Box, Box]  # from, to
 
 _ORDER: Final = list(Box)
-REASON_STAYS: Final = "0 % is read back; the reason stays"
+REASON_STAYS: Final = "0% is read back; the reason stays"
 
 
 class Edge(Immutable):

@@ -160,9 +160,9 @@ OBSERVATIONS = (
     ),
     Row("the previous weight, `RevisionId` unchanged, every limit over", unwritten, OVER),
     Row("the previous weight, `RevisionId` changed", before("token-9")),
-    Row("0 %", at(0)),
-    Row("0 %, its update in progress", lambda _: a_reading(0, UPDATE_IN_PROGRESS)),
-    Row("0 %, and a criterion of the live step fails", at(0), HOLDING, FAILING),
+    Row("0%", at(0)),
+    Row("0%, its update in progress", lambda _: a_reading(0, UPDATE_IN_PROGRESS)),
+    Row("0%, and a criterion of the live step fails", at(0), HOLDING, FAILING),
     Row("drift to a higher weight", higher),
     Row(
         "drift to a higher weight, `on_drift_up: rollback`", higher,

@@ -123,8 +123,8 @@ STARTS: Sequence[tuple[str, Callable[[Runner, Policy], StartResult]]] = (
 
 
 AT_ZERO: Sequence[tuple[str, Callable[[Runner, Policy], StartResult]]] = (
-    ("`start`, same revision, after 0 % was set outside rolloutctl", STARTS[0][1]),
-    ("`retry`, after 0 % was set outside rolloutctl", STARTS[-1][1]),
+    ("`start`, same revision, after 0% was set outside rolloutctl", STARTS[0][1]),
+    ("`retry`, after 0% was set outside rolloutctl", STARTS[-1][1]),
 )
 
 
@@ -157,7 +157,7 @@ def _start_result(stage: Stage, begin: Callable[[Runner, Policy], StartResult]) 
     if not started.created:
         return f"says that it is `{rollout.phase}`"
     does = "writes" if rollout.pending else "taking over"
-    return f"a new attempt, {does} {rollout.weight} %"
+    return f"a new attempt, {does} {rollout.weight}%"
 
 
 def _dry(runner: Runner) -> Runner:

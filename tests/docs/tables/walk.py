@@ -18,7 +18,7 @@ from tests.support.core import (
 )
 from tests.support.rollouts import MINUTE, NOON, a_policy, a_reading, a_series, a_start
 
-# The policy is the one of three steps: 10, 50 and 100 %, with bakes of ten minutes.
+# The policy is the one of three steps: 10, 50 and 100%, with bakes of ten minutes.
 _POLICY: Final = a_policy()
 _FAILS_FROM: Final = 34  # minutes after the start
 
@@ -55,15 +55,15 @@ def _refused(before: Decision, minute: int) -> Decision:
 # Minutes after noon, what happens, and its event.
 _WALK: Final[Sequence[tuple[int, str, Event]]] = (
     (0, "`start`; Lambda accepts the write", _start),
-    (1, "a tick reads back 10 %", _tick(10)),
-    (8, "a tick reads 10 %; the bake is not over", _tick(10)),
-    (16, "a tick: every criterion passes at 10 %", _tick(10)),
-    (17, "a tick reads back 50 %", _tick(50)),
-    (33, "a tick: every criterion passes at 50 %", _tick(50)),
-    (33, "Lambda refuses the write of 100 %", _refused),
-    (34, "a tick reads 50 %, `RevisionId` unchanged", _tick(50)),
-    (39, "a tick reads 50 %; a criterion fails at 50 %", _tick(50)),
-    (40, "a tick reads back 0 %", _tick(0)),
+    (1, "a tick reads back 10%", _tick(10)),
+    (8, "a tick reads 10%; the bake is not over", _tick(10)),
+    (16, "a tick: every criterion passes at 10%", _tick(10)),
+    (17, "a tick reads back 50%", _tick(50)),
+    (33, "a tick: every criterion passes at 50%", _tick(50)),
+    (33, "Lambda refuses the write of 100%", _refused),
+    (34, "a tick reads 50%, `RevisionId` unchanged", _tick(50)),
+    (39, "a tick reads 50%; a criterion fails at 50%", _tick(50)),
+    (40, "a tick reads back 0%", _tick(0)),
 )
 
 
@@ -87,8 +87,8 @@ def _lines() -> Iterator[list[str]]:
 def _write(decision: Decision) -> str:
     match decision.move:
         case SetWeight(weight=weight):
-            return f"{weight} %"
+            return f"{weight}%"
         case SetZero():
-            return "0 %"
+            return "0%"
         case None:
             return ""

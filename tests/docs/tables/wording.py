@@ -21,9 +21,9 @@ def decision_text(rollout: Rollout, decision: Decision) -> str:
         parts[0] += f" (`{reason}`)"
     match decision.move:
         case SetWeight(weight=weight):
-            parts.append(f"writes {weight} %")
+            parts.append(f"writes {weight}%")
         case SetZero():
-            parts.append("writes 0 %")
+            parts.append("writes 0%")
         case None:
             pass
     if any(notice.severity is Severity.CRITICAL for notice in decision.notices):

@@ -31,7 +31,7 @@ def test_metrics_are_read_at_once_and_listed_once_for_each_name_without_data(
         stage.world.interceptors.append(count)
         check_start(stage.runner, stage.policy)
     assert listed == {"Count": 1, "4XXError": 1, "5XXError": 1}
-    # Environments, a day, whose requests they are, and what fails already. At 0 % none is late.
+    # Environments, a day, whose requests they are, and what fails already. At 0% none is late.
     assert len(queries) == 4
 
 

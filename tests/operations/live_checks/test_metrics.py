@@ -147,7 +147,7 @@ def test_a_metric_without_data(
 @cases(
     "metric, idle, proven, listed, level",
     {
-        "a canary at 0 % that had requests": (
+        "a canary at 0% that had requests": (
             OURS,
             True,
             False,
@@ -175,7 +175,7 @@ def test_a_metric_without_data(
             {"dimensions": [STAGE]},
             CheckLevel.OK,
         ),
-        "a canary at 0 % whose dimensions nothing confirms": (
+        "a canary at 0% whose dimensions nothing confirms": (
             DOCUMENTED,
             True,
             False,

@@ -73,7 +73,7 @@ class Account:
 
 
 class Target:
-    """A target at 0 % that nothing is wrong with."""
+    """A target at 0% that nothing is wrong with."""
 
     def name_warnings(self) -> Sequence[NameWarning]:
         """Return none."""

@@ -107,6 +107,6 @@ def test_a_pass_is_of_its_check_alone(tmp_path: Path) -> None:
     with open_stage(tmp_path) as stage:
         stage.world.set_variables("handler", {"PERCENTAGE": "40"})
         stage.world.clock.advance(HOUR)
-        with pytest.raises(UsageError, match="the canary has 40 % already") as refused:
+        with pytest.raises(UsageError, match="the canary has 40% already") as refused:
             begin(stage, NAME)
         assert "Failures" not in str(refused.value)

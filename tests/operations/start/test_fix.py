@@ -18,7 +18,7 @@ from tests.support.cases import cases
 from tests.support.stage import SHORT_POLICY, Stage, open_stage, short_policy
 from tests.tools.simulation.worlds import HOUR, scenario
 
-REASON = "the release of noon fails 5 % of all requests"
+REASON = "the release of noon fails 5% of all requests"
 RED_ALARM = {"kind": "alarm", "at": {"after": "0s"}}
 # A count of the load balancer in front of both paths.
 _ALL = {"namespace": "Shop", "statistic": "Sum", "missing": "zero", "counts": "both"}
@@ -146,7 +146,7 @@ def test_a_metric_gates_again_once_it_has_been_green(tmp_path: Path, service: st
         start_fix(stage)
         play(stage, 60)
         kinds = [one.kind for one in stage.store.history("orders#1")]
-        assert stage.rollout.phase is Phase.ROLLED_BACK  # of less than the 5 % before the start
+        assert stage.rollout.phase is Phase.ROLLED_BACK  # of less than the 5% before the start
         assert "criterion service fails" in stage.rollout.sentence
         assert "failed before the start" not in stage.rollout.sentence
         assert "advanced" in kinds
@@ -179,8 +179,8 @@ def test_a_canary_that_fails_rolls_a_fix_back(tmp_path: Path) -> None:
 
 
 @cases("criteria, said", {
-    "the alarm alone": (("quiet",), "10 %: quiet is red already"),
-    "both": (("service", "quiet"), "10 %: service and quiet are red already"),
+    "the alarm alone": (("quiet",), "10%: quiet is red already"),
+    "both": (("service", "quiet"), "10%: service and quiet are red already"),
 })  # fmt: skip
 def test_a_fix_needs_a_criterion_of_the_canary_that_gates(
     tmp_path: Path, criteria: tuple[str, ...], said: str

@@ -170,7 +170,7 @@ def timing_out(rng: Random) -> float:
 
 
 def cut_off(rng: Random) -> float:
-    """Return the latency of a path on which 1.2 % of requests are given up after three seconds."""
+    """Return the latency of a path on which 1.2% of requests are given up after three seconds."""
     return 3_000 if rng.random() < 0.012 else rng.lognormvariate(log(100), 0.3)
 
 
@@ -213,7 +213,7 @@ def verdict_on(
 
 BETWEEN = pytest.mark.xfail(
     reason="the share above the mean of many p99 is read between percentiles that lie far apart: "
-    "1 % where 1.2 % were above it, so the gate stays undecided",
+    "1% where 1.2% were above it, so the gate stays undecided",
     strict=True,
 )
 
@@ -222,14 +222,14 @@ BETWEEN = pytest.mark.xfail(
     ("draw", "statistic"),
     [
         *(
-            pytest.param(timing_out, statistic, id=f"0.3 % time out, {statistic}")
+            pytest.param(timing_out, statistic, id=f"0.3% time out, {statistic}")
             for statistic in ("p50", "p95", "p99", "p99.5")
         ),
         *(
-            pytest.param(starting_cold, statistic, id=f"3 % start cold, {statistic}")
+            pytest.param(starting_cold, statistic, id=f"3% start cold, {statistic}")
             for statistic in ("p50", "p95", "p99", "p99.5")
         ),
-        pytest.param(cut_off, "p99", id="1.2 % are cut off, p99", marks=BETWEEN),
+        pytest.param(cut_off, "p99", id="1.2% are cut off, p99", marks=BETWEEN),
     ],
 )
 def test_the_same_latency_as_before_passes(draw: Draw, statistic: str) -> None:

@@ -15,7 +15,7 @@ QUICK = {"kind": "threshold", "metric": "direct", "max": 1}
 
 
 def refusals(folder: Path, judge: str, gates: list[list[str]]) -> tuple[str, ...]:
-    """Return the refusals of a start with these gates at 10 and at 100 %."""
+    """Return the refusals of a start with these gates at 10 and at 100%."""
     overrides: dict[str, Any] = {
         "metrics": {
             **SHORT_POLICY["metrics"],

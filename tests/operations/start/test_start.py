@@ -297,7 +297,7 @@ def test_a_revision_that_succeeded_and_is_still_applied_is_not_started_again(
 
 def test_a_success_under_another_version_of_the_policy_is_refused(stage: Stage) -> None:
     succeeded(stage)
-    with pytest.raises(UsageError, match="orders#1 brought revision one to 100 % with another"):
+    with pytest.raises(UsageError, match="orders#1 brought revision one to 100% with another"):
         start(stage.runner, StartRequest(short_policy(warmup="1m"), "one"))
 
 
@@ -317,7 +317,7 @@ def test_a_success_that_was_taken_back_is_not_raised_again_by_the_next_start(
         with pytest.raises(RolledBackError) as refused:
             start(stage.runner, StartRequest(stage.policy, "one", adopt=adopt))
         assert str(refused.value) == (
-            "revision one succeeded with orders#1, and its weight was set to 0 % after that "
+            "revision one succeeded with orders#1, and its weight was set to 0% after that "
             "(PERCENTAGE=0, ENABLED=false). The revision is blocked; to try it again: rolloutctl "
             f"retry orders#1{' --adopt' if adopt else ''} --reason TEXT. Another revision needs no "
             "retry"
@@ -387,7 +387,7 @@ def test_the_window_that_the_refusal_of_a_blocked_revision_names_lets_it_start_a
 # --- adopting the live weight -------------------------------------------------------------------
 
 DAY = short_policy(steps=[{"weight": 10, "bake": "2m"}, {"weight": 100, "bake": "24h"}])
-TWO_STEPS = "10 % for 2m, 100 % for 2m"
+TWO_STEPS = "10% for 2m, 100% for 2m"
 
 
 def set_live_variables(stage: Stage, **values: str | None) -> None:
@@ -426,7 +426,7 @@ def test_a_weight_that_is_live_is_adopted_and_nothing_is_written(
     started = stage.store.history("orders#1")[0].body
     assert started["cause"]["adopted"] == step
     assert started["weight_from"] == started["weight_to"] == rollout.weight
-    assert f"taking over the existing weight of {rollout.weight} %" in stage.notices[0].text
+    assert f"taking over the existing weight of {rollout.weight}%" in stage.notices[0].text
 
 
 def test_an_adopted_100_without_traffic_is_no_success(tmp_path: Path) -> None:
@@ -439,10 +439,10 @@ def test_an_adopted_100_without_traffic_is_no_success(tmp_path: Path) -> None:
 
 @cases("prepare, overrides, world_changes, refusal", {
     "nothing is live":
-        (NOTHING, {}, {}, "there is no weight to take over: the canary has 0 % (PERCENTAGE=0"),
+        (NOTHING, {}, {}, "there is no weight to take over: the canary has 0% (PERCENTAGE=0"),
     "no step has the live weight": (
         at_live(PERCENTAGE="50"), {}, {},
-        "the canary has 50 % (PERCENTAGE=50, ENABLED=false), which is no step of the policy: "
+        "the canary has 50% (PERCENTAGE=50, ENABLED=false), which is no step of the policy: "
         f"{TWO_STEPS}",
     ),
     "the variables contradict each other": (
@@ -461,7 +461,7 @@ def test_an_adopted_100_without_traffic_is_no_success(tmp_path: Path) -> None:
     "a criterion fails already": (
         at_live(PERCENTAGE="100", ENABLED="true"), {},
         {"events": [{"kind": "errors", "server_errors": "20%"}]},
-        "fails already, so roll back the live 100 % (rolloutctl rollback POLICY): "
+        "fails already, so roll back the live 100% (rolloutctl rollback POLICY): "
         "criterion works fails",
     ),
 })  # fmt: skip
@@ -604,10 +604,10 @@ def rolled_back_and_raised(stage: Stage) -> None:
     "it runs": (lambda stage: stage.start(), "try", "the rollout is progressing; only one that"),
     "it succeeded and is live": (
         lambda stage: succeeded(stage), "try",
-        "the rollout is succeeded; only one that was rolled back, or set to 0 %",
+        "the rollout is succeeded; only one that was rolled back, or set to 0%",
     ),
     "no reason": (rolled_back, "", "--reason is empty"),
-    "the checks of a start": (rolled_back_and_raised, "try", "the canary has 10 % already"),
+    "the checks of a start": (rolled_back_and_raised, "try", "the canary has 10% already"),
 })  # fmt: skip
 def test_a_retry_changes_nothing_where(
     stage: Stage, prepare: Callable[[Stage], object], why: str, refusal: str

@@ -1,4 +1,4 @@
-"""A rollout that bakes at 10 %, and a dashboard over its store."""
+"""A rollout that bakes at 10%, and a dashboard over its store."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -130,10 +130,10 @@ WORKS = policy(
 
 @cases("requests, errors, value, standing, note", {
     "a share of all minutes together":
-        ([500] * 4, [0, 1, 0, 0], 0.9995, GaugeStatus.AS_EXPECTED, "1 failure in 2 000 requests"),
+        ([500] * 4, [0, 1, 0, 0], 0.9995, GaugeStatus.AS_EXPECTED, "1 failure in 2,000 requests"),
     "too many failures": (
         [500] * 4, [0, 9, 0, 0], 0.9955, GaugeStatus.NOT_AS_EXPECTED,
-        "9 failures in 2 000 requests",
+        "9 failures in 2,000 requests",
     ),
     "no traffic is no success":
         ([None] * 4, [None] * 4, None, GaugeStatus.NO_TRAFFIC, "0 failures in 0 requests"),
@@ -153,7 +153,7 @@ def test_a_success_rate(
 def test_a_minute_whose_failures_have_no_datapoint_is_none_without_failures() -> None:
     row = rows(WORKS, {"requests": [500] * 4, "errors": [1, None, None, 0]}, 4)["works"]
     assert row.value == pytest.approx(0.999)
-    assert row.note == "1 failure in 1 000 requests"
+    assert row.note == "1 failure in 1,000 requests"
     assert [point is None for point in row.points] == [False, True, True, False]
 
 
@@ -162,7 +162,7 @@ def test_a_success_rate_by_its_successes() -> None:
     of = policy(works={**answered, "min": "99.9%", "window": "5m"})
     row = rows(of, {"requests": [500] * 4, "errors": [500, 491, 498, 502]})["works"]
     assert (row.value, row.status) == (0.9955, GaugeStatus.NOT_AS_EXPECTED)
-    assert row.note == "9 failures in 2 000 requests"
+    assert row.note == "9 failures in 2,000 requests"
 
 
 def test_a_ratio_with_a_highest_value() -> None:

@@ -71,8 +71,8 @@ def test_only_the_last_line_of_an_alarm_is_compared(name: str) -> None:
     "0.1 of a hundred may fail, without 0.0999...": ("SC-004", 0.1, True, 3),
     "a ratio is compared in percent": ("throttled", 1, True, 3),
     "a latency beside another, in percent": ("beside", 5, True, 3),
-    "240 ms and 10 % more": ("fixed", 264, True, 3),
-    "what was frozen and 5 % more": ("frozen", 210, True, 3),
+    "240 ms and 10% more": ("fixed", 264, True, 3),
+    "what was frozen and 5% more": ("frozen", 210, True, 3),
     "a lower bound is breached below it": ("busy", 5, False, 1),
 })  # fmt: skip
 def test_an_alarm_breaches_on_the_other_side_of_the_bound(
@@ -124,7 +124,7 @@ def test_a_percentile_of_a_few_samples_changes_nothing() -> None:
 
 
 def test_every_alarm_is_one_that_cloudwatch_takes() -> None:
-    """An alarm may look back a day, has ten metrics at most, and a text of 1 024 letters."""
+    """An alarm may look back a day, has ten metrics at most, and a text of 1,024 letters."""
     for alarm_ in desired_monitoring(a_watched(), baselines={"frozen": FROZEN}).alarms:
         periods = [line.query.period_s for line in alarm_.lines if line.query is not None]
         assert len(set(periods)) == 1

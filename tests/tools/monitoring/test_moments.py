@@ -19,10 +19,10 @@ def entry(kind: str, weight: int, hours: int = 0, **body: object) -> Entry:
 @pytest.mark.parametrize(
     ("entry_", "label"),
     [
-        (entry("applied", 10), "10 %"),
-        (entry("rolled_back", 0), "0 %: rolled back"),
-        (entry("succeeded", 100), "100 %: succeeded"),
-        (entry("started", 100, cause={"adopted": 2}), "100 %: adopted"),
+        (entry("applied", 10), "10%"),
+        (entry("rolled_back", 0), "0%: rolled back"),
+        (entry("succeeded", 100), "100%: succeeded"),
+        (entry("started", 100, cause={"adopted": 2}), "100%: adopted"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

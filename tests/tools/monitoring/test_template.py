@@ -125,12 +125,12 @@ def test_criteria_of_similar_names_have_separate_resources() -> None:
 
 def test_a_moment_is_drawn_in_every_graph() -> None:
     monitoring = full_monitoring()
-    page = replace(monitoring.dashboard, moments=(Moment(NOON, "10 %"),))
+    page = replace(monitoring.dashboard, moments=(Moment(NOON, "10%"),))
     drawn = replace(monitoring, dashboard=page)
     (properties,) = resources(template(drawn), "CloudWatch::Dashboard")
     text, *graphs = json.loads(properties["DashboardBody"]["Fn::Sub"])["widgets"]
     vertical = [graph["properties"]["annotations"]["vertical"] for graph in graphs]
-    assert vertical == [[{"value": "2026-11-24T12:00:00Z", "label": "10 %"}]] * len(graphs)
+    assert vertical == [[{"value": "2026-11-24T12:00:00Z", "label": "10%"}]] * len(graphs)
     assert text["type"] == "text"
 
 

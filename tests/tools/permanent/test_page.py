@@ -1,4 +1,4 @@
-"""How 100 % becomes permanent: the change in each form, and the order of the checklist."""
+"""How 100% becomes permanent: the change in each form, and the order of the checklist."""
 
 from typing import Any
 

@@ -68,25 +68,25 @@ def power_with_shortfall(kind: ShortfallKind, needed: float, **helps: Any) -> Po
 
 @cases("power, line", {
     "windows in which one failure decides":
-        (LITERAL, "literal at 10 %: 30 requests in a window of 5m; below 100, one failure is a "
+        (LITERAL, "literal at 10%: 30 requests in a window of 5m; below 100, one failure is a "
                   "breach"),
     "a fault that is found while the gate holds": (
         power_with_shortfall(
             ShortfallKind.FAULTS, 0.5, bake=95, decides_in_hold=True, per_minute=121.3
         ),
-        "10 %: criterion fast cannot fail by the end of the bake: it does not detect +50% "
+        "10%: criterion fast cannot fail by the end of the bake: it does not detect +50% "
         "until then; use a bake of 1h 35m, or 122 requests a minute",
     ),
     "samples": (
         power_with_shortfall(ShortfallKind.SAMPLES, 300, bake=150, per_minute=50.2, probes=0.4321),
-        "10 %: criterion works cannot pass in this step: it has 120 of 300 samples at the "
+        "10%: criterion works cannot pass in this step: it has 120 of 300 samples at the "
         "end of the bake "
-        "and 3 258 at that of `max_hold` and `max_wait`; use a bake of 2h 30m, or "
+        "and 3,258 at that of `max_hold` and `max_wait`; use a bake of 2h 30m, or "
         "51 requests a minute, or 0.44 probes a minute on the canary, or a smaller `min_samples`",
     ),
     "a proof": (
         power_with_shortfall(ShortfallKind.PROOF, 3_807, bake=635, decides_in_hold=True),
-        "10 %: criterion works cannot pass by the end of the bake: it has 120 of 3 807 "
+        "10%: criterion works cannot pass by the end of the bake: it has 120 of 3,807 "
         "requests needed to confirm the objective then; use a bake of 10h 35m, or "
         "`assurance: no_regression`",
     ),
@@ -166,7 +166,7 @@ def test_the_table_in_the_documentation_is_the_one_that_is_printed() -> None:
 
 
 @cases("changes, per_minute, proposed", {
-    "a day at 100 %": ({}, 600, True),
+    "a day at 100%": ({}, 600, True),
     "too few requests would be left": ({}, 400, False),
     "a short last step": ({2: {"bake": "1h"}}, 600, False),
     "a step beside it already": ({1: {"weight": 98}}, 600, False),

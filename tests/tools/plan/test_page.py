@@ -23,7 +23,7 @@ FREEZE = {
 }
 WEDNESDAY = datetime(2026, 11, 25, 12, tzinfo=UTC)
 SATURDAY = datetime(2026, 11, 28, 12, tzinfo=UTC)
-ANSWER = PlanAnswer("sets 10 %")
+ANSWER = PlanAnswer("sets 10%")
 FRIDAY_16 = clock_text(datetime(2026, 11, 27, 15, tzinfo=UTC))  # in Berlin
 MONDAY_8 = clock_text(datetime(2026, 11, 30, 7, tzinfo=UTC))
 
@@ -35,16 +35,16 @@ def lines(now: datetime = WEDNESDAY, **changes: Any) -> list[str]:
 def steps_of(plan: list[str]) -> list[list[str]]:
     """Return the cells of each step."""
     rows = (re.split(r" {2,}", line.strip()) for line in plan)
-    return [row for row in rows if row[0].endswith(" %")]
+    return [row for row in rows if row[0].endswith("%")]
 
 
 @cases("answer, shown", {
     "refused": (
-        PlanAnswer("would be refused", reasons=["it has 40 %", "no metric"]),
-        [("would be refused", Tone.BAD), ("it has 40 %", Tone.BAD), ("no metric", Tone.BAD)],
+        PlanAnswer("would be refused", reasons=["it has 40%", "no metric"]),
+        [("would be refused", Tone.BAD), ("it has 40%", Tone.BAD), ("no metric", Tone.BAD)],
     ),
-    "accepted": (ANSWER, [("sets 10 %", Tone.GOOD)]),
-    "not checked": (PlanAnswer("sets 10 %", checked=False), [("sets 10 %", Tone.WAITING)]),
+    "accepted": (ANSWER, [("sets 10%", Tone.GOOD)]),
+    "not checked": (PlanAnswer("sets 10%", checked=False), [("sets 10%", Tone.WAITING)]),
 })  # fmt: skip
 def test_the_answer_comes_first_and_a_refusal_is_red(
     answer: PlanAnswer, shown: list[tuple[str, Tone]]
@@ -55,7 +55,7 @@ def test_the_answer_comes_first_and_a_refusal_is_red(
 
 
 def test_without_the_account_times_count_from_the_start() -> None:
-    plan = Plan(parse(changed()), WEDNESDAY, PlanAnswer("sets 10 %", checked=False))
+    plan = Plan(parse(changed()), WEDNESDAY, PlanAnswer("sets 10%", checked=False))
     text = plain_text(plan_page(plan)).splitlines()
     assert [row[1] for row in steps_of(text)] == ["0m", "1h 08m"]
 
@@ -65,7 +65,7 @@ def test_a_running_rollout_has_no_times_of_a_start() -> None:
     plan = plain_text(plan_page(Plan(parse(changed()), WEDNESDAY, answer))).splitlines()
     assert plan[1] == "  next      a visit now would change nothing"
     assert steps_of(plan) == [
-        ["10 %", "1h", "works, fast"], ["100 %", "24h", "works, fast"],
+        ["10%", "1h", "works, fast"], ["100%", "24h", "works, fast"],
     ]  # fmt: skip
     assert not [line for line in plan if "2026" in line]
 
@@ -94,7 +94,7 @@ def test_what_has_no_estimate_decides_no_sooner_for_that() -> None:
 
 
 def test_a_refused_start_is_something_to_change() -> None:
-    refused = PlanAnswer("would be refused", reasons=["it has 40 %"])
+    refused = PlanAnswer("would be refused", reasons=["it has 40%"])
     assert "advice: none" not in plain_text(
         plan_page(Plan(parse(changed()), WEDNESDAY, refused, changes=[]))
     )
@@ -109,9 +109,9 @@ def test_a_step_that_a_freeze_delays_is_due_at_its_end() -> None:
 
 def test_a_step_that_needs_approval_says_so() -> None:
     first, second = steps_of(lines(steps__1__approval="required"))
-    assert first == ["10 %", "2026-11-25 12:00 UTC", "1h", "works, fast"]
+    assert first == ["10%", "2026-11-25 12:00 UTC", "1h", "works, fast"]
     assert second == [
-        "100 %", "2026-11-25 13:08 UTC", "24h", "works, fast; needs approval",
+        "100%", "2026-11-25 13:08 UTC", "24h", "works, fast; needs approval",
     ]  # fmt: skip
 
 
@@ -125,7 +125,7 @@ def test_a_step_that_needs_approval_says_so() -> None:
     ),
 })  # fmt: skip
 def test_the_shortest_time_says_what_it_leaves_out(changes: dict[str, Any], left_out: str) -> None:
-    (text,) = (line for line in lines(**changes) if line.startswith("   done  "))
+    (text,) = (line for line in lines(**changes) if line.startswith("  done  "))
     assert text.split("  ")[-1].endswith(left_out)
     assert "2026-11-26 13:18 UTC" in text  # windows of five minutes end after the bakes
 
@@ -257,7 +257,7 @@ def test_a_plan_says_what_gates_a_step_and_what_only_reports() -> None:
 
 @cases("counts, said", {
     "of the canary": (None, ""),
-    "of both paths": ("both", "requests, errors of both paths, diluted below 100 %"),
+    "of both paths": ("both", "requests, errors of both paths, diluted below 100%"),
     "of the stable path": ("stable", "requests, errors of the stable path"),
 })  # fmt: skip
 def test_a_criterion_says_whose_requests_it_judges(counts: str | None, said: str) -> None:

@@ -54,7 +54,7 @@ GATES = [[*CRITERIA], [name for name in CRITERIA if name != "fast"]]
 
 
 def a_policy(judge: str = "sequential", bake: str = "1h", **changes: Any) -> Policy:
-    """Return a policy of two steps, 50 % and 100 %, with a criterion of each kind.
+    """Return a policy of two steps, 50% and 100%, with a criterion of each kind.
 
     changes: fields of the criterion `works`.
     """
@@ -127,24 +127,24 @@ def slower(increase: float, factor: float) -> float:
 
 @cases("name, rate, effect, hit", {
     "one request in five minutes, half of them fail": ("works", 0.2, 0.5, 0.5),
-    "a request a minute, 20 % fail": ("works", 1, 0.2, 0.2),
-    "10 a minute, 1 % fail": ("works", 10, 0.01, 0.01),
-    "60 a minute, 0.5 % fail": ("works", 60, 0.005, 0.005),
-    "60 a minute, 20 % fail": ("works", 60, 0.2, 0.2),
-    "3 000 a minute, 0.2 % fail": ("works", 3_000, 0.002, 0.002),
+    "a request a minute, 20% fail": ("works", 1, 0.2, 0.2),
+    "10 a minute, 1% fail": ("works", 10, 0.01, 0.01),
+    "60 a minute, 0.5% fail": ("works", 60, 0.005, 0.005),
+    "60 a minute, 20% fail": ("works", 60, 0.2, 0.2),
+    "3,000 a minute, 0.2% fail": ("works", 3_000, 0.002, 0.002),
     "two thin paths that seldom meet, x 3": ("fast", 0.5, 2, slower(2, 1.05)),
-    "beside a control, +50 %": ("fast", 10, 0.5, slower(0.5, 1.05)),
-    "beside a busy control, +10 %": ("fast", 300, 0.1, slower(0.1, 1.05)),
-    "against yesterday, +50 %": ("as-before", 10, 0.5, slower(0.5, 1.05**2)),
-    "against yesterday, +20 %": ("as-before", 60, 0.2, slower(0.2, 1.05**2)),
-    "10 % above a limit": ("in-time", 20, 0.1, slower(0.1, 1)),
-    "2 % where 1 % is allowed": ("share", 60, 0.02, 0.02),
+    "beside a control, +50%": ("fast", 10, 0.5, slower(0.5, 1.05)),
+    "beside a busy control, +10%": ("fast", 300, 0.1, slower(0.1, 1.05)),
+    "against yesterday, +50%": ("as-before", 10, 0.5, slower(0.5, 1.05**2)),
+    "against yesterday, +20%": ("as-before", 60, 0.2, slower(0.2, 1.05**2)),
+    "10% above a limit": ("in-time", 20, 0.1, slower(0.1, 1)),
+    "2% where 1% is allowed": ("share", 60, 0.02, 0.02),
     "20 in 5 minutes where 10 are allowed": ("limit", 20, 0.2, 0.2),
 })  # fmt: skip
 def test_the_judge_takes_as_long_as_predicted(
     name: str, rate: float, effect: float, hit: float
 ) -> None:
-    """The median of 200 rollouts with random minutes, within 20 % and their chance."""
+    """The median of 200 rollouts with random minutes, within 20% and their chance."""
     model, rates, rng = detection_models(POLICY, 0, {})[name], RequestRates(rate, rate), Random(1)
     predicted = model.median_delay(rates, effect, 600)
     assert predicted is not None
@@ -189,7 +189,7 @@ def test_the_smallest_is_found_within_the_bake_and_one_a_tenth_smaller_is_not(na
 
 
 def at_10_percent(**changes: Any) -> dict[str, Power]:
-    """Return the power at 10 % of a policy without a control, at 600 requests a minute."""
+    """Return the power at 10% of a policy without a control, at 600 requests a minute."""
     data = POLICY.model_dump(mode="json", exclude_none=True)
     data["criteria"] = {
         "works": {**CRITERIA["works"], "min": "95%"},
@@ -209,7 +209,7 @@ def at_10_percent(**changes: Any) -> dict[str, Power]:
 def test_metrics_of_both_paths_leave_little_to_see_at_10_percent() -> None:
     own, mixed = at_10_percent(), at_10_percent(metrics={"counts": "both"})
     assert (own["works"].canary_share, mixed["works"].canary_share) == (1, 0.1)
-    # 5 % of all requests may fail: half of the canary's, and more until that is found.
+    # 5% of all requests may fail: half of the canary's, and more until that is found.
     assert (own["works"].smallest_detectable or inf) < 0.15
     assert (mixed["works"].smallest_detectable or inf) > 0.5
     assert [detection.minutes for detection in mixed["works"].detections] == [None]

@@ -114,7 +114,7 @@ def test_a_pause_says_shortly_what_it_waited_for(
     policy = short_policy(criteria={**SHORT_POLICY["criteria"], **traffic})
     with open_stage(tmp_path, scenario(events=SILENT), policy) as stage:
         sentence = run_rehearsal(stage)[0].rollout.sentence
-        assert sentence.startswith(f"still on hold at 10 % 4m after the bake: {why}")
+        assert sentence.startswith(f"still on hold at 10% 4m after the bake: {why}")
 
 
 def test_a_rollout_that_never_ends_is_left_after_its_ladder_and_a_day(tmp_path: Path) -> None:

@@ -351,7 +351,7 @@ def test_an_entry_that_cannot_be_read_is_reported_and_skipped(
 
 
 def a_rolled_back_run() -> RecordedRun:
-    """Return a rollout that an operator rolled back, with 0 % applied."""
+    """Return a rollout that an operator rolled back, with 0% applied."""
     run = a_run()
     run.tick(a_reading(10))
     run.command(Command(Verb.ROLLBACK, "enough"), a_reading(10))
@@ -377,7 +377,7 @@ def test_a_write_that_was_refused_for_good_is_derived_with_its_refusal() -> None
 
 @cases("meanwhile, kind", {
     "another run saved an observation": (a_reading(10), "rolling_back"),
-    "another run found the 0 % of this one": (a_reading(0), "rolling_back"),
+    "another run found the 0% of this one": (a_reading(0), "rolling_back"),
 })  # fmt: skip
 def test_a_rollback_that_another_run_overtook_is_derived_on_what_that_run_saved(
     meanwhile: TargetReading, kind: str
@@ -398,7 +398,7 @@ def test_a_rollback_that_another_run_overtook_is_derived_on_what_that_run_saved(
 
 
 def test_a_first_raise_that_an_operator_took_back_is_not_put_down_to_a_lost_raise() -> None:
-    """Another run read the 0 % of the rollback, and took it for a raise that was never written."""
+    """Another run read the 0% of the rollback, and took it for a raise that was never written."""
     run = a_run()
     observation = replace(run.observe(a_reading(10, UpdateStatus.IN_PROGRESS)), series={})
     lowered = run.decide(Commanded(observation, Command(Verb.ROLLBACK, "enough")))

@@ -76,7 +76,7 @@ def test_values_that_are_put_late_change_a_datapoint_that_was_read() -> None:
 
 
 def test_a_trimmed_count_counts_the_requests_above_a_bound(busy: World) -> None:
-    """About 5 % of them above the p95, interpolated: hardly ever a whole number."""
+    """About 5% of them above the p95, interpolated: hardly ever a whole number."""
     bound = 100 * exp(1.6449 * 0.3)
     slow = read(busy, "Latency", f"TC({bound:.1f}:)")
     requests = read(busy, "Latency", "SampleCount")

@@ -248,7 +248,7 @@ def test_nothing_is_copied_while_a_rollout_is_not_finished_and_each_is_named(
             both.old, name, phase, target=f"{ARN}-{number}", created=NOON + number * MINUTE
         )
     weight = both.old.load("search#1").weight
-    why = f"it is {phase} at {weight} %; let it end or roll it back first, then copy"
+    why = f"it is {phase} at {weight}%; let it end or roll it back first, then copy"
     assert refusals(both) == [f"search#1: {why}", f"orders#1: {why}"]
 
 
@@ -263,7 +263,7 @@ def test_a_rollout_that_is_rolled_back_between_plan_and_copy_is_not_copied(both:
     migration = both.migration()
     planned = migration.plan()
     append_entry(both.old, state=a_state(Phase.ROLLING_BACK))
-    with pytest.raises(UsageError, match="checkout#1 was not copied: it is rolling_back at 0 %"):
+    with pytest.raises(UsageError, match="checkout#1 was not copied: it is rolling_back at 0%"):
         list(migration.run(planned))
     assert both.new.all() == ()
 

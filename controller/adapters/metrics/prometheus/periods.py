@@ -176,7 +176,7 @@ def _added_up(grown: list[Histogram]) -> dict[Bucket, float]:
 
 
 def bound_near(limit: float, buckets: Iterable[Bucket]) -> float:
-    """Return the bound that is within 1 % of `limit`. Raises NoBoundError."""
+    """Return the bound that is within 1% of `limit`. Raises NoBoundError."""
     bounds = [upper for _, upper in buckets if upper < inf]
     nearest = min(bounds, key=lambda bound: abs(bound - limit), default=inf)
     if abs(nearest - limit) > NEAR * limit * (1 + 1e-9):

@@ -45,7 +45,7 @@ from controller.core.units import (
 )
 from controller.immutable import Immutable
 
-# 420 ms over 400 ms is 5 % and a few parts in 1e16: rounding is no increase.
+# 420 ms over 400 ms is 5% and a few parts in 1e16: rounding is no increase.
 _ROUNDING = 1e-9
 
 

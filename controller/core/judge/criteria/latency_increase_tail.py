@@ -52,7 +52,7 @@ from controller.immutable import picked, replace
 
 # Parts of the budget of false rollbacks.
 _PART, _HANG_PART = 2.5, 0.5
-# A minute counts as no more requests than this: a deviation of 1 % is no proof.
+# A minute counts as no more requests than this: a deviation of 1% is no proof.
 MAX_EFFECTIVE_REQUESTS: float = 300
 # Part of a control's counts that is left after a minute: half of them in 23 minutes.
 _CONTROL_DECAY = 0.97
@@ -201,7 +201,7 @@ class LatencyTailJudge(TailJudge[LatencyIncrease]):
     def large_share(self, bound: float) -> float | None:
         """Return the share of slow requests that a step before the last one has to rule out.
 
-        It is that of a latency that is about 40 % higher (lognormal, sigma 0.5): three times the
+        It is that of a latency that is about 40% higher (lognormal, sigma 0.5): three times the
         odds. bound: the share of the control, or the share that is allowed.
         """
         usual = max(bound, self.allowed_slow_share)
@@ -399,7 +399,7 @@ class StoredTailJudge(LatencyTailJudge):
         return READ_BESIDE_WEEK_S if has_week else 0
 
     def _missing_requests(self, context: Context) -> MissingRequests | None:
-        """Return which requests the newest time lacks at 100 %; None where nothing is missing."""
+        """Return which requests the newest time lacks at 100%; None where nothing is missing."""
         if self.baseline is None or self.baseline.week is UNSET or context.weight < 100:
             return None
         measure = self.measure(context.series, has_traffic=True)

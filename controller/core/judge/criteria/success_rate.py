@@ -76,7 +76,7 @@ _BETTER_LIMIT = 100
 _LARGEST_EXPONENT = 700.0  # of a float
 # An outage that has grown by this much is not the one before the start.
 _GROWN = 3
-# An e-value of 20: 95 % confidence, however often one looks.
+# An e-value of 20: 95% confidence, however often one looks.
 _PROOF_THRESHOLD = log(20)
 
 
@@ -167,7 +167,7 @@ class SuccessRateWindowJudge(WindowJudge[SuccessRate]):
     def count_facts(self, tally: Tally) -> list[Facts]:
         """Return the failures, and the failure rate that they leave possible.
 
-        The rate is left out where it meets the objective at 95 % confidence.
+        The rate is left out where it meets the objective at 95% confidence.
         """
         failures, requests = ceil(tally.counts.amount), int(tally.counts.samples)
         counted = Failures(tally.counts.amount)

@@ -96,7 +96,7 @@ class SuccessRate(CountedRequests, MinutelyRule):
     assurance: Assurance | None = Field(
         default=None,
         description="What a pass needs: no_regression (when left out), or proven: a share below "
-        "`min` is ruled out at 95 % confidence.",
+        "`min` is ruled out at 95% confidence.",
     )
     control: Annotated[Control, MetricUse("compared")] | None = Field(
         default=None,
@@ -230,7 +230,7 @@ class LatencyIncrease(MinutelyRule):
         return isinstance(self.baseline, ConcurrentBaseline)
 
 
-# Of so many samples within the bound, at most 14 % more may be beyond it (95 % confidence). One
+# Of so many samples within the bound, at most 14% more may be beyond it (95% confidence). One
 # request, or one datapoint, shows nothing.
 THRESHOLD_SAMPLES = 20
 

@@ -23,7 +23,7 @@ def _open_interval(share: float) -> float:
     return share
 
 
-# With this many requests, 0 of them where 10 % are due is no chance (0.9 ^ 100 = 0.003 %).
+# With this many requests, 0 of them where 10% are due is no chance (0.9 ^ 100 = 0.003%).
 SHARE_SAMPLES = 100
 
 
@@ -39,7 +39,7 @@ class Traffic(WindowedRule):
     control: StableRequestsMetric | None = Field(
         default=None,
         description="Metric that counts only requests of the stable path. With it, a canary "
-        "without requests fails when that is unlikely by chance (< 0.1 %).",
+        "without requests fails when that is unlikely by chance (< 0.1%).",
     )
     window: WindowLength = Field(default=timedelta(minutes=1), description="Length of one window.")
 
@@ -67,7 +67,7 @@ class Share(Criterion):
     tolerance: Annotated[float, PercentUpTo("50%")] = Field(
         default=0.02,
         description="How far the share itself may be off the weight, in points: 2% lets a weight "
-        "of 10 be 8 to 12 %.",
+        "of 10 be 8 to 12%.",
     )
     min_samples: Count = Field(
         default=SHARE_SAMPLES,
@@ -118,7 +118,7 @@ def _burn_window(factor: float, long: int, short_minutes: int) -> BurnWindow:
     )
 
 
-# 2 % of the budget of 30 days in an hour, 5 % in six hours: The Site Reliability Workbook (Beyer et
+# 2% of the budget of 30 days in an hour, 5% in six hours: The Site Reliability Workbook (Beyer et
 # al., O'Reilly 2018), chapter 5, "Alerting on SLOs", table 5-8, "Multiwindow, Multi-Burn-Rate".
 BURN_WINDOWS = (_burn_window(14.4, 1, 5), _burn_window(6, 6, 30))
 

@@ -49,7 +49,7 @@ class TargetSpec(Model):
         target and the `Account` (ports/account.py).
     simulated_by: the path `module:class` of the `SimulatedTarget` (tools/simulation/target.py);
         empty where there is none, and then no rehearsal is possible.
-    permanent_by: the path of the `Guide` (tools/permanent/guide.py) that says how 100 % becomes
+    permanent_by: the path of the `Guide` (tools/permanent/guide.py) that says how 100% becomes
         permanent; empty where there is none.
     drafted_by: the path of the `Finder` (ports/drafting.py) of `init`; empty where there is none.
     init_options: the options of `init` that name the target, fields of the model or `version`, with
@@ -166,7 +166,7 @@ class TargetSpec(Model):
         return ""
 
     def taken_out(self, code: str) -> str:
-        """Return what 0 % takes out, where neither the policy nor a rollout names it; else empty.
+        """Return what 0% takes out, where neither the policy nor a rollout names it; else empty.
 
         code: of a reading.
         """
@@ -194,7 +194,7 @@ class TargetSpec(Model):
 
     @property
     def rollback_command(self) -> str:
-        """The command that lowers the target to 0 % without a store."""
+        """The command that lowers the target to 0% without a store."""
         given = ((f"--{name}", getattr(self, name)) for name in self.rollback_options)
         names = [word for pair in given if pair[1] is not None for word in pair]
         return shlex.join(["rolloutctl", "rollback", *(names or ["POLICY.yaml"])])

@@ -32,7 +32,7 @@ _VERSIONS: Final = RequestMetrics(
     "versions", "the versions of the alias", "AWS/Lambda", "Invocations", "Errors", "", "Duration",
     ("FunctionName", "Resource", _BY_VERSION),
     paths="Lambda counts each version of an alias by itself while the alias has a weight: "
-    "`start` puts the versions in for ${canary} and ${stable}. At 100 % there is no weight, and "
+    "`start` puts the versions in for ${canary} and ${stable}. At 100% there is no weight, and "
     "the metrics of the alias are those of the canary.",
     refused="Throttles", refused_by=("FunctionName", "Resource"), refused_text=THROTTLED,
 )  # fmt: skip
@@ -136,7 +136,7 @@ class LambdaAlias(TargetSpec):
 
     @property
     def counted_by(self) -> RequestSource:
-        """The metrics of its two versions; at 100 % AWS counts the alias alone."""
+        """The metrics of its two versions; at 100% AWS counts the alias alone."""
         alias = {"FunctionName": self.function.rpartition(":")[2]}
         alias["Resource"] = f"{alias['FunctionName']}:{self.alias}"
         canary, stable = {_BY_VERSION: "${canary}"}, {_BY_VERSION: "${stable}"}
