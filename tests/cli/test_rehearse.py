@@ -40,7 +40,37 @@ HOPELESS: dict[str, Any] = {
         },
     },
 }
-
+# The alias itself, which `start` reads before version 2 has requests, is in no metric.
+BY_VERSION: dict[str, Any] = {
+    "target": {"kind": "lambda-alias", "function": "thumbs", "alias": "prod"},
+    "metrics": {
+        name: {
+            "namespace": "AWS/Lambda",
+            "name": "Duration",
+            "statistic": "p95",
+            "unit": "ms",
+            "dimensions": {
+                "FunctionName": "thumbs",
+                "Resource": "thumbs:prod",
+                "ExecutedVersion": version,
+            },
+        }
+        for name, version in [("duration", "${canary}"), ("usual", "${stable}")]
+    },
+    "criteria": {
+        "latency": {
+            "kind": "latency_increase",
+            "metric": "duration",
+            "max_increase": "10%",
+            "baseline": {"concurrent": "usual"},
+        },
+        "alarm": {"kind": "alarm", "alarm": "thumbs-5xx"},
+    },
+    "steps": [
+        {"weight": 10, "bake": "1h"},
+        {"weight": 100, "bake": "1h", "criteria": ["alarm"]},
+    ],
+}
 
 KINDS = {
     "started", "applied", "advanced", "rolling_back", "rolled_back", "leak_checked", "paused",
@@ -148,6 +178,12 @@ def test_a_second_start_is_printed_with_its_refusal(desk: CliHarness, policy: st
     (refusal,) = data["refused"]
     assert "ladder#1" in refusal
     assert data["accepted"] == []
+
+
+def test_a_baseline_of_an_alias_needs_no_metric_of_the_alias(desk: CliHarness) -> None:
+    policy = desk.another_policy("thumbs", **BY_VERSION)
+    ended = desk.run("rehearse", policy, "--expect", "succeeded")
+    assert ended.status == Exit.DONE
 
 
 def test_adopt_begins_where_the_canary_has_everything(desk: CliHarness, policy: str) -> None:

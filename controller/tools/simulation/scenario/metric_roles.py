@@ -170,6 +170,9 @@ def roles_of(policy: Policy, stated: Mapping[str, Role]) -> dict[Identity, Role]
             )
     if problems:
         raise PolicyError(*problems)
+    for metric in policy.metrics.values():  # `start` reads these before the canary has traffic
+        at_zero = Role(path=TrafficPath.BOTH, measure=roles[Identity.of(metric)].measure)
+        roles.setdefault(Identity.of(policy.target.at_zero(metric)), at_zero)
     return roles
 
 
