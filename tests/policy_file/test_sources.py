@@ -74,8 +74,13 @@ def test_its_labels_tell_the_paths_as_dimensions_do() -> None:
         ),
         pytest.param(
             {"requests": {"source": {"prometheus": "http://plain.example.com"}}},
+            "metrics.requests.source.prometheus",
+            "HTTPS is needed: write https://plain.example.com", id="samples come by TLS",
+        ),
+        pytest.param(
+            {"requests": {"source": {"prometheus": "ftp://plain.example.com"}}},
             "metrics.requests.source.prometheus", "expected a URL like https://host:9090",
-            id="samples come by TLS",
+            id="another scheme",
         ),
         pytest.param(
             {"requests": {"source": {**SERVER, "user": "me"}}}, "metrics.requests.source",
@@ -98,6 +103,22 @@ def test_its_labels_tell_the_paths_as_dimensions_do() -> None:
 )  # fmt: skip
 def test_a_mistake_says_what_to_write(changes: Mapping[str, Any], place: str, message: str) -> None:
     assert mistakes(prometheus_policy(**changes))[place].startswith(message)
+
+
+SURPLUS = ["/api/v1", "/api/v1/", "/api/v1/query", "/api/v1/query?query=up", "?a=b", "/?a=b"]
+
+
+@pytest.mark.parametrize("surplus", SURPLUS)
+@pytest.mark.parametrize("server", ["https://mimir.example.com:9090", "https://h.example.com/prom"])
+def test_a_url_of_a_request_is_refused_with_that_of_the_server(server: str, surplus: str) -> None:
+    found = mistakes(prometheus_policy({"prometheus": server + surplus}))
+    message = found["metrics.requests.source.prometheus"]
+    assert message.removesuffix("/").endswith(f"/api/v1 out: write {server}")
+
+
+def test_a_proxy_may_have_an_api_before_the_server() -> None:
+    proxied = "https://k8s.example.com/api/v1/namespaces/m/services/prometheus:9090/proxy"
+    assert mistakes(prometheus_policy({"prometheus": proxied})) == {}
 
 
 def test_a_workspace_of_amazon_is_signed_for_and_takes_no_token() -> None:

@@ -4,14 +4,16 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, ClassVar, Final, Literal, Self, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from controller.core.policy.aws_location import AwsLocation
 from controller.core.policy.field_types import Form
 from controller.core.policy.notify import SecretField, SecretReference
 from controller.core.policy.sources import SourceSpec
 
-URL_PATTERN = r"^https://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?(/[!-\"$-~]*)?$"
+URL_PATTERN = r"^https://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?(/[!-\"$->@-~]*)?$"
+# A query, or a path of the API: of `/api/v1/query`, but no longer path like that of a proxy.
+_SURPLUS: Final = re.compile(r"(/api/v1(/[a-z_]*)?/?)?(\?.*)?$", re.DOTALL)
 _AMAZON: Final = re.compile(
     r"https://aps-workspaces(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?"
     r"/workspaces/([A-Za-z0-9-]+)/?"
@@ -29,6 +31,18 @@ _STATISTICS: Final[Mapping[Type, tuple[str, ...]]] = {
 }
 
 
+def _of_the_server(url: object) -> object:
+    """Return `url`, which the pattern checks. Raises ValueError that says what to write for it."""
+    if not isinstance(url, str):
+        return url
+    needed = _SURPLUS.sub("", re.sub("^http://", "https://", url), count=1)
+    if needed == url or not re.search(URL_PATTERN, needed):
+        return url
+    if url.startswith("http://"):
+        raise ValueError(f"HTTPS is needed: write {needed}")
+    raise ValueError(f"leave the query and the path /api/v1 out: write {needed}")
+
+
 class PrometheusSource(SourceSpec):
     """A server that answers `/api/v1/query`."""
 
@@ -40,6 +54,7 @@ class PrometheusSource(SourceSpec):
         str,
         Field(max_length=2_000, pattern=URL_PATTERN),
         Form("a URL like https://host:9090, without a user, a query and a fragment"),
+        BeforeValidator(_of_the_server),
     ] = Field(
         description="URL of the server, by HTTPS, without /api/v1. Requests to a workspace of "
         "Amazon Managed Service for Prometheus are signed."
