@@ -10,7 +10,6 @@ from controller.core.units import (
     clock_text,
     count_text,
     duration_text,
-    format_duration,
     number_text,
     time_range_text,
     with_full_stop,
@@ -30,7 +29,7 @@ class Blindness(Immutable):
 
 def blind_text(rollout: Rollout, blindness: Blindness, blind_for: timedelta) -> str:
     """Return what could not be read, for how long, and what that means."""
-    gap = format_duration(timedelta(minutes=blind_for // timedelta(minutes=1)))
+    gap = duration_text(timedelta(minutes=blind_for // timedelta(minutes=1)))
     return (
         f"{rollout.id} could not read {blindness.what} for {gap} ({blindness.why}): "
         f"{blindness.consequence}. To roll back: rolloutctl rollback {rollout.id}"

@@ -73,6 +73,12 @@ def test_blindness_is_reported_after_a_quarter_of_an_hour_and_then_once_a_day(
 
 
 @cases("target, measured", BLIND)
+def test_a_blindness_of_a_day_is_counted_in_hours(target: Target, measured: Measured) -> None:
+    (notice,) = decide_tick(blind_since_noon(BAKING), target, 24 * 60 + 15, measured).notices
+    assert " for 1d 0h 15m (" in notice.text
+
+
+@cases("target, measured", BLIND)
 def test_blindness_that_ended_is_forgotten(target: Target, measured: Measured) -> None:
     rollout, _ = tick_and_warn(BAKING, target, measured, range(5, 30))
     seeing = decide_tick(rollout, a_reading(100), 30).rollout
