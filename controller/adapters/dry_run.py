@@ -57,9 +57,10 @@ class DryRunTarget(InspectableTarget):
         outdated_token: str = "",
         check: Callable[[TargetReading], object] | None = None,
     ) -> None:
-        """Record the rollback, after `check` has seen a reading."""
+        """Record the rollback, after `check` has seen a reading. Raises as the real one would."""
         if check is not None:
             check(self._target.read())
+        self._target.check_lowering()
         self._journal.note(f"lower {self._name} to 0%")
 
     def resolved(self, earlier: TargetSpec | None) -> TargetSpec:
@@ -67,6 +68,9 @@ class DryRunTarget(InspectableTarget):
 
     def obstacles(self) -> Sequence[Obstacle]:
         return self._target.obstacles()
+
+    def check_lowering(self) -> None:
+        self._target.check_lowering()
 
     def foreign_values(self) -> Sequence[str]:
         return self._target.foreign_values()

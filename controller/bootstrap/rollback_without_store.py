@@ -161,7 +161,9 @@ def would_take_out(known: KnownTarget) -> str:
     if not known.target.unresolved:
         return ""
     with suppress(TargetError):  # what follows reads it again, and reports it
-        return _taken_out(known.target, real_account().open(known.target).read())
+        real = real_account().open(known.target)
+        real.check_lowering()
+        return _taken_out(known.target, real.read())
     return ""
 
 

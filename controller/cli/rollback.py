@@ -328,8 +328,6 @@ def _lower_without_record(
                 known_target, typed=typed, dry_run=call.dry_run, force=force
             )
     except TargetError as error:
-        if call.dry_run:
-            raise
         lowered = RollbackResult(confirmed=False, variables=str(error), dry_run_lines=[])
     for warning in lowered.warnings:
         streams.warn(warning)
@@ -343,7 +341,7 @@ def _lower_without_record(
         data=lambda: BareRollbackData(
             name, lowered.confirmed, lowered.variables, recorded=False, warnings=lowered.warnings
         ),
-        page=lambda: () if call.dry_run else lines_page(lines),
+        page=lambda: () if lowered.dry_run_lines else lines_page(lines),
         would=lowered.dry_run_lines if call.dry_run else None,
-        status=Exit.DONE if lowered.confirmed or call.dry_run else Exit.UNCONFIRMED,
+        status=Exit.DONE if lowered.confirmed or lowered.dry_run_lines else Exit.UNCONFIRMED,
     )

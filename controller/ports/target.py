@@ -96,6 +96,13 @@ class InspectableTarget(Target, Protocol):
         """
         raise UsageError("the policy of this kind of target leaves nothing to the account")
 
+    def check_lowering(self) -> None:
+        """Raise WriteRefusedError where 0% would be refused by what the target shows.
+
+        Raises what `read` raises.
+        """
+        return
+
     def foreign_values(self) -> Sequence[str]:
         """Return the settings whose values are no weight and would be overwritten.
 

@@ -92,3 +92,24 @@ def test_a_rollback_by_name_says_nothing_of_it(desk: CliHarness) -> None:
     alias = taken_over(desk)
     ended = desk.run("rollback", "orders")
     assert (ended.status, "taken out" in ended.err, alias.weights) == (Exit.DONE, False, FOREIGN)
+
+
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)], ids=["done", "dry"])
+@pytest.mark.parametrize("form", ["policy", "bare"])
+def test_at_100_the_command_with_the_version_before_it_is_printed(
+    desk: CliHarness, form: str, dry: tuple[str, ...]
+) -> None:
+    alias = routing(desk)
+    alias.version = "2"
+    desk.store.write_text("no database")
+    ended = desk.run("rollback", *(BARE if form == "bare" else [desk.policy]), *dry)
+    assert ended.status == Exit.UNCONFIRMED
+    assert ended.out.splitlines()[-1] == "would: nothing" or not dry
+    assert "is taken out" not in ended.err
+    command = ("rollback", *BARE, "--stable", "1")
+    printed = " ".join(["rolloutctl", *command[:-1], "VERSION"])
+    assert printed in " ".join(ended.out.split())
+    assert alias.version == "2"
+
+    ended = desk.run(*command, *dry)
+    assert (ended.status, alias.version) == (Exit.DONE, "2" if dry else "1")

@@ -25,7 +25,7 @@ from controller.errors import (
     UsageError,
     WriteRefusedError,
 )
-from controller.immutable import Immutable, field
+from controller.immutable import Immutable, field, replace
 from controller.policy_file.named_target import named_target
 from controller.ports.account import Account
 from controller.ports.clock import Clock
@@ -96,10 +96,14 @@ class Routing(Immutable):
 
 
 class Versions(Immutable):
-    """The two versions of a rollout. stable: None where the alias does not show it any more."""
+    """The two versions of a rollout.
+
+    stable: None where the alias does not show it any more. command: the rollback that names it.
+    """
 
     canary: str
     stable: str | None
+    command: str
 
     def weight(self, routing: Routing) -> int | None:
         """Return the percent of requests on the canary; None where that is no clear weight.
@@ -144,8 +148,7 @@ class Versions(Immutable):
         if self.stable is None:
             raise WriteRefusedError(
                 f"the alias has version {self.canary} alone, and the version before it is not "
-                "known; nothing was written: name it with --stable, or roll back by the name of "
-                "the rollout"
+                f"known; nothing was written. Give its number: {self.command}"
             )
         return self.stable
 
@@ -222,7 +225,12 @@ class LambdaAliasResource(Resource[AliasState]):
         stable = self._target.stable
         if stable is None and routing.version != canary:
             stable = routing.version
-        return Versions(canary, stable or _only(routing.others))
+        function, alias = self._target.function, self._target.alias
+        return Versions(
+            canary,
+            stable or _only(routing.others),
+            f"rolloutctl rollback --function {function} --alias {alias} --stable VERSION",
+        )
 
     def _live_canary(self, routing: Routing) -> str | None:
         """Return the version that the alias shows to be the canary; None where it shows none."""
@@ -300,7 +308,7 @@ class LambdaAliasTarget(ResourceTarget[AliasState]):
         versions = state.versions
         if versions.stable is None and isinstance(earlier, LambdaAlias):
             is_last = self._target.is_same_alias(earlier) and earlier.canary == versions.canary
-            versions = Versions(versions.canary, earlier.stable if is_last else None)
+            versions = replace(versions, stable=earlier.stable if is_last else None)
         if LATEST in (versions.canary, versions.stable):
             raise UsageError(f"{self._alias.name} {_UNPUBLISHED}")
         if versions.stable in (None, versions.canary):
@@ -311,6 +319,10 @@ class LambdaAliasTarget(ResourceTarget[AliasState]):
                 f"{versions.canary}, name the version before it as target.stable"
             )
         return self._target.with_versions(versions.canary, versions.stable)
+
+    def check_lowering(self) -> None:
+        state = self._alias.read()
+        state.versions.routing(0, state.routing)
 
     def _check_raise(self, snapshot: AliasState, weight: int) -> None:
         """Raise WriteRefusedError where the alias has another version than those of the rollout."""

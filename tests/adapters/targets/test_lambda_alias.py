@@ -219,7 +219,8 @@ def test_a_start_without_two_published_versions_is_refused(
 
 def test_a_rollback_without_the_stable_version_says_how_to_name_it(account: Account) -> None:
     account.routed("3")
-    with pytest.raises(WriteRefusedError, match="name it with --stable"):
+    command = f"rolloutctl rollback --function {ALIAS.function} --alias live --stable VERSION"
+    with pytest.raises(WriteRefusedError, match=command):
         account.open(ALIAS).lower_to_zero(MINUTE)
     account.alias.publish("4")  # newer, and not what the alias has
     account.open(ALIAS.with_versions(None, "2")).lower_to_zero(MINUTE)
