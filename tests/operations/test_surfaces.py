@@ -327,7 +327,7 @@ def test_the_plan_estimates_it_or_says_why_it_does_not(criterion: Mapping[str, A
         assert [*(one.criterion for one in step.criteria), *step.without_estimate] == ["it"]
         assert step.without_estimate in ({}, {"it": reason})
     lines = plain_text(power_page(policy, 600.0, "given", steps)).splitlines()
-    has_row = any(re.match(r" *\d+ % +it ", line) for line in lines)
+    has_row = any(re.match(r" *\d+% +it ", line) for line in lines)
     assert has_row is not (f"  without an estimate: it: {reason}" in lines)
 
 
