@@ -65,7 +65,7 @@ GROUPS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
     "Set up": {
         "store": (
             "tools.store.verb",
-            "Make, check, upgrade or copy a store; set its rules and recipients.",
+            "Make, check, upgrade or copy a store; set its rules.",
         ),
         "iam": ("tools.iam.verb", "Print the least-privilege IAM policy of a role."),
         "monitoring": ("tools.monitoring.verb", "Make a dashboard and alarms for a policy."),

@@ -117,12 +117,12 @@ def test_an_added_fault_is_drawn_into_one_start_from_when_to_when_with_its_size(
 ) -> None:
     _, page = page_of("--inject", "errors=10%@100", change=lambda *_: None)
     (marked, *_) = [one for one in page.texts("li") if "requests fail" in one]
-    assert re.fullmatch(r"10.% of requests fail, from \d\d:\d\d to \d\d:\d\d", marked)
+    assert re.fullmatch(r"10% of requests fail, from \d\d:\d\d to \d\d:\d\d", marked)
     assert page.all("rect", class_="fault")
     in_one_start = r"works in the start of \d\d \w+ \d\d:\d\d, which was rolled back"
     assert any(re.fullmatch(in_one_start, title) for title in page.texts("figcaption"))
     hovered = [one.attributes.get("data-t", "") for one in page.all("div")]
-    assert any(re.search(r", 100.%: (9|1\d)(\.\d+)?.%", text) for text in hovered)
+    assert any(re.search(r", 100%: (9|1\d)(\.\d+)?%", text) for text in hovered)
 
 
 def test_a_criterion_has_a_link_by_its_name(page_of: Callable[..., tuple[int, Page]]) -> None:

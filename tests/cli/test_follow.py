@@ -231,11 +231,9 @@ def test_follow_prints_entries_as_they_come_until_the_rollout_has_ended(
         started.world.clock.at(begin + minute * MINUTE, looked)
     assert cli.main(["history", "orders", "--follow"]) == Exit.DONE
     looked()
-    kinds = [
-        line.partition(" %  ")[2].split()[0] for _, line in printed if line.startswith("2026-")
-    ]
+    kinds = [line.partition("%  ")[2].split()[0] for _, line in printed if line.startswith("2026-")]
     assert kinds == ["started", "applied", "advanced", "applied", "succeeded"]
-    assert [line.partition(" %  ")[2].split()[0] for minute, line in printed if minute == 1] == [
+    assert [line.partition("%  ")[2].split()[0] for minute, line in printed if minute == 1] == [
         "started",
         "applied",
     ]

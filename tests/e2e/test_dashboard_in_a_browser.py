@@ -64,8 +64,7 @@ def act(browser: Browser, verb: str, reason: str) -> None:
 
 
 def says(text: str) -> str:
-    """Return the condition that the head of the page says `text`, in which ~ joins words."""
-    text = text.replace("~", "\u00a0")
+    """Return the condition that the head of the page says `text`."""
     return f"document.querySelector('header')?.textContent.includes({text!r}) === true"
 
 
@@ -81,11 +80,11 @@ def test_a_rollout_is_seen_and_steered_while_it_walks_and_fails(
     focus_on(browser, "ladder#1")
     browser.press("Enter")
     browser.wait_until(f"location.pathname === '{PAGE}' && {IS_LIVE}")
-    assert browser.value(says("ladder is at 10~%"))
+    assert browser.value(says("ladder is at 10%"))
 
     while stage.rollout.weight != 50:
         stage.tick()
-    assert browser.wait_until(says("ladder is at 50~%")) < SEEN_WITHIN_S
+    assert browser.wait_until(says("ladder is at 50%")) < SEEN_WITHIN_S
 
     act(browser, "Pause", "the database is moved")
     browser.wait_until(f"{says('ladder is paused since')} && {IS_LIVE}")
@@ -94,12 +93,12 @@ def test_a_rollout_is_seen_and_steered_while_it_walks_and_fails(
     assert outcome == "pause ladder#1: recorded: paused by an operator: the database is moved"
 
     act(browser, "Resume", "it is moved")
-    browser.wait_until(f"{says('ladder is at 50~%')} && {IS_LIVE}")
+    browser.wait_until(f"{says('ladder is at 50%')} && {IS_LIVE}")
     assert stage.rollout.phase == "progressing"
 
     while stage.tick().rollout.phase == "progressing":
         pass
-    assert browser.wait_until(says("ladder was rolled back from 50~% to 0~%")) < SEEN_WITHIN_S
+    assert browser.wait_until(says("ladder was rolled back from 50% to 0%")) < SEEN_WITHIN_S
     assert "Why it was rolled back: works" in browser.value("document.body.textContent")
     assert browser.problems == []
     outside = [one for one in browser.requests if not one.startswith(visitor.server.guard.origin)]

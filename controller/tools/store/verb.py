@@ -153,7 +153,7 @@ class StoreRules(Immutable):
 
 @click.group()
 def store() -> None:
-    """Make, check, upgrade or copy a store; set its rules and recipients."""
+    """Make, check, upgrade or copy a store; set its rules."""
 
 
 store.add_command(check)
