@@ -26,21 +26,46 @@ Setting: TypeAlias = tuple[TargetKind, StoreKind]
 
 SAMPLE: Final[Mapping[Setting, KindsBySeed]] = {
     ("lambda-env", "sqlite"): {
-        0: ["action: rollback"],
-        7: ["degradation: cloudwatch is down", "end: succeeded", "people: crash after"],
-        8: ["degradation: cloudwatch answers in part"],
+        7: [
+            "degradation: cloudwatch is down",
+            "end: succeeded",
+            "people: crash after",
+        ],
         9: [
             "action: a deploy resets the target",
             "degradation: the store is down",
             "degradation: updates end as failed",
-            "lambda: crash after",
+            "store: crash after",
         ],
-        26: ["action: another run takes the lease over and is gone"],
-        28: ["end: progressing", "lambda: crash during", "people: crash during"],
-        35: ["action: resume", "action: resume --restore"],
-        54: ["action: pause"],
-        58: ["action: start"],
-        82: ["action: approve"],
+        26: [
+            "action: another run takes the lease over and is gone",
+        ],
+        28: [
+            "end: progressing",
+            "lambda: crash during",
+            "people: crash during",
+        ],
+        48: [
+            "action: a person sets the weight",
+            "action: rollback",
+        ],
+        50: [
+            "action: resume",
+            "lambda: crash after",
+            "store: crash during",
+        ],
+        54: [
+            "action: pause",
+        ],
+        58: [
+            "action: start",
+        ],
+        82: [
+            "action: approve",
+        ],
+        87: [
+            "action: a deploy resets the target and brings code",
+        ],
         102: [
             "action: a person leaves no clear weight",
             "action: resume --keep",
@@ -61,48 +86,116 @@ SAMPLE: Final[Mapping[Setting, KindsBySeed]] = {
             "end: rolled_back",
             "lambda: crash before",
         ],
-        147: ["action: rollback by bare names", "end: not started"],
-        190: ["action: a person sets the weight", "store: crash after", "store: crash during"],
-        255: ["cloudwatch: crash after", "cloudwatch: crash during"],
-        290: ["action: a deploy resets the target and brings code"],
-        825: ["cloudwatch: crash before"],
+        147: [
+            "action: rollback by bare names",
+            "end: not started",
+        ],
+        163: [
+            "cloudwatch: crash before",
+        ],
+        255: [
+            "cloudwatch: crash after",
+            "cloudwatch: crash during",
+        ],
+        284: [
+            "action: resume --restore",
+            "degradation: cloudwatch answers in part",
+        ],
     },
     ("lambda-env", "dynamodb"): {
-        8: ["dynamodb: crash after", "dynamodb: crash before", "dynamodb: met another"],
-        47: ["dynamodb: 500", "dynamodb: crash during", "dynamodb: throttled"],
+        8: [
+            "dynamodb: crash after",
+            "dynamodb: crash before",
+            "dynamodb: met another",
+        ],
+        47: [
+            "dynamodb: 500",
+            "dynamodb: crash during",
+            "dynamodb: throttled",
+        ],
     },
     ("lambda-alias", "sqlite"): {
-        18: ["action: a deploy resets the target"],
-        21: ["action: a person leaves no clear weight"],
-        30: ["action: a person sets the weight", "lambda: crash during"],
-        56: ["degradation: the service of the target is down", "lambda: crash after"],
-        59: ["action: rollback"],
-        89: ["lambda: crash before"],
-        96: ["action: a deploy resets the target and brings code"],
-        97: ["action: rollback by bare names"],
+        18: [
+            "action: a deploy resets the target",
+        ],
+        21: [
+            "action: a person leaves no clear weight",
+        ],
+        30: [
+            "action: a person sets the weight",
+            "lambda: crash during",
+        ],
+        56: [
+            "degradation: the service of the target is down",
+            "lambda: crash after",
+        ],
+        59: [
+            "action: rollback",
+        ],
+        89: [
+            "lambda: crash before",
+        ],
+        96: [
+            "action: a deploy resets the target and brings code",
+        ],
+        97: [
+            "action: rollback by bare names",
+        ],
     },
     ("alb-weights", "sqlite"): {
-        6: ["action: a person leaves no clear weight"],
-        16: ["action: a person sets the weight"],
-        24: ["elbv2: crash after"],
-        25: ["elbv2: crash before"],
-        26: ["action: rollback"],
-        35: ["action: a deploy resets the target", "action: rollback by bare names"],
-        53: ["elbv2: crash during"],
-        90: ["action: a deploy resets the target and brings code"],
+        6: [
+            "action: a person leaves no clear weight",
+        ],
+        16: [
+            "action: a person sets the weight",
+        ],
+        24: [
+            "elbv2: crash after",
+        ],
+        25: [
+            "elbv2: crash before",
+        ],
+        26: [
+            "action: rollback",
+        ],
+        35: [
+            "action: a deploy resets the target",
+            "action: rollback by bare names",
+        ],
+        53: [
+            "elbv2: crash during",
+        ],
+        90: [
+            "action: a deploy resets the target and brings code",
+        ],
         94: [
             "degradation: the service of the target is down",
             "target: written over an unseen change",
         ],
     },
     ("appconfig", "sqlite"): {
-        3: ["appconfig: crash after", "degradation: the service of the target is down"],
-        6: ["action: a person sets the weight"],
-        11: ["appconfig: crash during"],
-        16: ["action: a deploy resets the target and brings code"],
-        17: ["action: rollback by bare names", "appconfig: crash before"],
-        20: ["action: a deploy resets the target"],
-        29: ["action: a person leaves no clear weight", "action: rollback"],
+        11: [
+            "appconfig: crash during",
+        ],
+        16: [
+            "action: a deploy resets the target and brings code",
+        ],
+        17: [
+            "action: rollback by bare names",
+            "appconfig: crash before",
+        ],
+        20: [
+            "action: a deploy resets the target",
+        ],
+        29: [
+            "action: a person leaves no clear weight",
+            "action: rollback",
+        ],
+        116: [
+            "action: a person sets the weight",
+            "appconfig: crash after",
+            "degradation: the service of the target is down",
+        ],
     },
 }
 
