@@ -113,7 +113,7 @@ def _decide_lost_save(stored: Rollout, lost: LostSave, now: datetime) -> Decisio
     """Return the rollback that was carried out as a decision on `stored`, which another run saved.
 
     Traffic is at 0% already, for a known reason. That comes before any decision of the other run,
-    except for a rollback with a reason of its own. A 0% that the other run only found is the one
+    except for a rollback with another reason. A 0% that the other run only found is the one
     that was written.
     """
     observation = lost.observation

@@ -91,6 +91,21 @@ def test_a_role_that_may_only_lower_writes_requests_for_rollbacks_and_nothing_el
     assert by_sid == statements(desk, *HERE, *TABLE, "--for", "look")
 
 
+def test_the_format_of_a_table_is_read_by_starts_and_written_by_its_upgrade(
+    desk: CliHarness,
+) -> None:
+    actions = {
+        job: statements(desk, *HERE, *TABLE, "--for", job).get("TableFormat", {}).get("Action", [])
+        for job in ("tick", "people", "start", "store-init", "store-upgrade", "owner")
+    }
+    assert actions == {
+        "tick": [], "people": [], "owner": [],
+        "start": ["dynamodb:GetItem"],
+        "store-init": ["dynamodb:UpdateItem"],
+        "store-upgrade": ["dynamodb:GetItem", "dynamodb:UpdateItem"],
+    }  # fmt: skip
+
+
 def test_what_is_done_to_a_whole_table_is_bound_to_no_policy(desk: CliHarness) -> None:
     for job in ("copy-from", "copy-to", "store-init", "store-check", "store-upgrade", "owner"):
         assert "TableOwn" not in statements(desk, *HERE, *TABLE, "--for", job)

@@ -175,7 +175,7 @@ def _check(desk: Desk) -> Taken:
 def _of_the_first_format(desk: Desk) -> None:
     """Start a rollout in a table that has no format yet, as a template makes one."""
     assert desk.run("store", "init").status == 0
-    key = {"pk": {"S": "RECIPIENTS"}, "sk": {"S": "FORMAT"}}
+    key = {"pk": {"S": "FORMAT"}, "sk": {"S": "FORMAT"}}
     table = URL.removeprefix("dynamodb://")
     desk.account.client("dynamodb").delete_item(TableName=table, Key=key)
     desk.start(desk.another_policy(**FIXED))

@@ -8,7 +8,7 @@ worse triggers it, `rolloutctl ack` acknowledges it, and the next message that f
 without trouble resolves it, as the start of the next attempt does. PagerDuty drops what resolves
 no open alert, so nothing about alerts is stored here.
 
-The routing key is a secret: it is read for each message and stands in no error.
+The routing key is a secret: it is read for each message and is in no error.
 """
 
 import json

@@ -2,7 +2,7 @@
 
 By Slack's method `chat.postMessage` (https://docs.slack.dev/reference/methods/chat.postMessage),
 which answers 200 for an error as well, with `"ok": false` and its name. The bot token is a secret:
-it is read for each message, is sent to slack.com only, and stands in no error.
+it is read for each message, is sent to slack.com only, and is in no error.
 """
 
 import json
