@@ -68,6 +68,8 @@ class FunctionHome:
         by_name = dict(line.split("=", 1) for line in printed.splitlines())
         uploaded = upload(self.account, "one.zip", package)
         self.stack = Stack.create(self.account, **{**by_name, **uploaded, **parameters})
+        self.document = self.stack.role_document("TickRole")
+        self.stack.grant_as_emulator("TickRole")
         self.stack.hold_schedule()
 
     def client(self, service: str) -> Any:
@@ -103,7 +105,7 @@ def test_its_role_may_do_what_iam_prints_and_write_its_log(desk: Desk, package: 
     home = FunctionHome(desk, package)
     words = ("iam", POLICY, "--for", "tick", "--unbound", "--store", stored_items.URL)
     wanted = json.loads(desk.run(*words, *here(desk.account)).out)
-    assert home.stack.role_document("TickRole") == wanted
+    assert home.document == wanted
     log = desk.account.client("iam").get_role_policy(
         RoleName=home.stack.ids["TickRole"], PolicyName="write-logs"
     )["PolicyDocument"]

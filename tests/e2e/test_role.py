@@ -112,6 +112,11 @@ def is_indirect(grant: Grant, job: Job) -> bool:
     return job is Job.MONITORING and indirect
 
 
+def is_optional(grant: Grant, job: Job) -> bool:
+    """Tell whether a job goes on without a grant: then `init` does not say if it could start."""
+    return job is Job.INIT and grant[0] == "dynamodb:Query"
+
+
 @pytest.mark.parametrize("job", deep_after(4, [*WALKS, *BESIDE]), ids=str)
 @ON_A_TABLE
 def test_a_role_needs_all_that_is_printed_for_it_and_nothing_else(
@@ -125,7 +130,8 @@ def test_a_role_needs_all_that_is_printed_for_it_and_nothing_else(
     assert walk_as(desk, role, walk, granted) == ""
 
     seen = {one for one in granted if not is_indirect(one, job)}
-    assert {one for one in needed if not one[1].startswith(other)} == seen
+    asked = {one for one in needed if not is_optional(one, job)}
+    assert {one for one in asked if not one[1].startswith(other)} == seen
 
 
 @pytest.mark.parametrize("job", deep_after(1, UNBOUND), ids=str)
