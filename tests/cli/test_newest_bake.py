@@ -64,7 +64,7 @@ def test_a_bake_of_three_minutes_is_not_passed_by_a_canary_that_fails_eight_perc
     desk = desk_in({**SHORT_POLICY, "criteria": {"works": RATE}, "steps": steps})
     status, climbed = rehearsed(desk, ("0m", "5h", "8%"))
     assert status in (Exit.UNDECIDED, Exit.ROLLED_BACK)
-    assert not any("10→50" in one for one in climbed)
+    assert not any("10→50%" in one for one in climbed)
 
 
 def test_a_burst_holds_a_step_until_it_is_older_than_one_bake(desk_in: MakeDesk) -> None:
@@ -73,7 +73,7 @@ def test_a_burst_holds_a_step_until_it_is_older_than_one_bake(desk_in: MakeDesk)
     criteria = {"works": rate}
     desk = desk_in({**SHORT_POLICY, "criteria": criteria, "steps": steps, "max_hold": "2h"})
     status, climbed = rehearsed(desk, ("22m", "3m", "4%"))
-    assert (status, [one.split()[1] for one in climbed]) == (Exit.DONE, ["0→10", "10→100"])
+    assert (status, [one.split()[1] for one in climbed]) == (Exit.DONE, ["0→10%", "10→100%"])
     assert climbed[1] > "09:54", "the burst ended at 09:25, and the bake is half an hour"
     assert desk.run("replay", "orders", "--store", store_of(desk)).status == Exit.DONE
 
