@@ -18,7 +18,7 @@ from controller.core.judge.queries import QueryPlan, aligned_span
 from controller.core.judge.sequential import SILENCE_SIGNIFICANCE
 from controller.core.judge.series import NO_SERIES, query, series_key
 from controller.core.observation import LogQuery, QueryStatus, Series, Span
-from controller.core.policy import Criterion, Policy, SuccessRate, TargetSpec, Traffic
+from controller.core.policy import Criterion, Policy, TargetSpec
 from controller.core.policy.model import PROBE_MARGIN
 from controller.core.rollout import Rollout
 from controller.core.stats.poisson import tail_bound
@@ -308,21 +308,29 @@ def _event_evidence(watch: LeakCheck) -> LeakEvidence | None:
 def _request_metrics(policy: Policy) -> list[str]:
     """Return the metrics that count requests: of the canary, and of its control where it has one.
 
-    They are those of the traffic criterion, or else of a success rate; empty without either. One
-    that judges the stable path counts no request of the canary.
+    The criterion that they are of has a control if any has, and counts nothing else if any does.
+    Empty where none counts requests; one of the stable path counts none of the canary.
     """
-    criteria = policy.criteria.values()
-    traffic = [
-        (criterion.metric, criterion.control)
-        for criterion in criteria
-        if isinstance(criterion, Traffic)
+    by_preference = sorted(
+        (-len(names), len(criterion.references), place, names)
+        for place, criterion in enumerate(policy.criteria.values())
+        if (names := _counted_by(criterion)) and policy.counts.get(names[0]) != "stable"
+    )
+    return by_preference[0][-1] if by_preference else []
+
+
+def _counted_by(criterion: Criterion) -> list[str]:
+    """Return the metrics of `criterion` that count requests: its own, and a control beside it."""
+    counts = [one for one in criterion.references if one.use.measures == "requests"]
+    judged = next((one for one in counts if one.use.purpose == "judged"), None)
+    if judged is None:
+        return []
+    beside = [
+        one.metric
+        for one in counts
+        if one.use.purpose == "compared" and one.place[:-1] == judged.place[:-1]
     ]
-    totals = [
-        (criterion.total, None) for criterion in criteria if isinstance(criterion, SuccessRate)
-    ]
-    counted = [pair for pair in [*traffic, *totals] if policy.counts.get(pair[0]) != "stable"]
-    canary, control = next(iter(counted), (None, None))
-    return [name for name in (canary, control) if name is not None]
+    return [judged.metric, *beside[:1]]
 
 
 def _minute_key(policy: Policy, metric: str) -> str:
@@ -335,19 +343,10 @@ def _rate_before(rollout: Rollout, metric: str) -> float:
         finding.samples * MINUTE_S / (finding.end - finding.start)
         for finding in rollout.evidence.findings
         if finding.end > finding.start
-        and _counts_requests(rollout.policy.criteria.get(finding.criterion), metric)
+        and finding.criterion in rollout.policy.criteria
+        and _counted_by(rollout.policy.criteria[finding.criterion]) == [metric]
     )
     return max(rates, default=0.0)
-
-
-def _counts_requests(criterion: Criterion | None, metric: str) -> bool:
-    match criterion:
-        case Traffic():
-            return criterion.metric == metric
-        case SuccessRate():
-            return criterion.total == metric
-        case _:
-            return False
 
 
 def _unread_events(answers: Sequence[Series], group: str) -> str:

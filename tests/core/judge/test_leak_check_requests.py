@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -23,6 +24,7 @@ from tests.support.leak_checks import (
     BUSY,
     CONFIRMED,
     CONTROLLED,
+    DIRECT,
     FAILED,
     NOT_COUNTED,
     SILENCE,
@@ -91,6 +93,29 @@ def test_the_leak_check_by_requests(
     rollout: Rollout, minute: float, series: Mapping[str, Series], expected: Label | None
 ) -> None:
     assert label(decide_at(rollout, minute, series)) == expected
+
+
+COUNTING: Mapping[str, Any] = {
+    "share": {"kind": "share", "metric": "requests", "control": "direct"},
+    "burn rate": {
+        "kind": "burn_rate", "total": "requests", "failures": ["errors"], "slo": "99.9%",
+    },
+    "threshold": {"kind": "threshold", "metric": "errors", "per": "requests", "max": "1%"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("criterion", COUNTING.values(), ids=COUNTING)
+def test_whatever_kind_counts_requests_shows_a_leak(criterion: Mapping[str, Any]) -> None:
+    policy = a_policy(
+        metrics={**LADDER["metrics"], "direct": DIRECT}, criteria={"alone": criterion}
+    )
+    assert label(decide_at(replace(BUSY, policy=policy), 5, requests(only(3)))) == FAILED
+
+
+def test_requests_that_were_due_are_known_from_a_burn_rate() -> None:
+    policy = a_policy(criteria={"alone": COUNTING["burn rate"]})
+    rollout = replace(after_gate(600, criterion="alone"), policy=policy)
+    assert label(decide_at(rollout, 10, requests())) == CONFIRMED
 
 
 PROBED = replace(BUSY, policy=a_policy(probes_per_minute=1))  # nine requests of users a minute
