@@ -309,12 +309,13 @@ def _request_metrics(policy: Policy) -> list[str]:
     """Return the metrics that count requests: of the canary, and of its control where it has one.
 
     The criterion that they are of has a control if any has, and counts nothing else if any does.
-    Empty where none counts requests; one of the stable path counts none of the canary.
+    Empty where none counts requests of the canary alone.
     """
     by_preference = sorted(
         (-len(names), len(criterion.references), place, names)
         for place, criterion in enumerate(policy.criteria.values())
-        if (names := _counted_by(criterion)) and policy.counts.get(names[0]) != "stable"
+        if (names := _counted_by(criterion))
+        and policy.counts.get(names[0]) not in ("stable", "both")
     )
     return by_preference[0][-1] if by_preference else []
 

@@ -112,6 +112,16 @@ def test_whatever_kind_counts_requests_shows_a_leak(criterion: Mapping[str, Any]
     assert label(decide_at(replace(BUSY, policy=policy), 5, requests(only(3)))) == FAILED
 
 
+def test_a_metric_of_both_paths_shows_no_leak() -> None:
+    both = {**LADDER["metrics"]["requests"], "counts": "both"}
+    policy = a_policy(
+        metrics={**LADDER["metrics"], "requests": both},
+        criteria={"alone": COUNTING["threshold"]},
+    )
+    rollout = replace(BUSY, policy=policy)
+    assert label(decide_at(rollout, 5, requests(only(3)))) == UNOBSERVABLE
+
+
 def test_requests_that_were_due_are_known_from_a_burn_rate() -> None:
     policy = a_policy(criteria={"alone": COUNTING["burn rate"]})
     rollout = replace(after_gate(600, criterion="alone"), policy=policy)
