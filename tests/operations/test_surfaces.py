@@ -30,7 +30,7 @@ from controller.tools.monitoring.wanted_stack import desired_monitoring
 from controller.tools.permanent.page import permanent_data
 from controller.tools.plan.detection_page import power_page
 from controller.tools.plan.power import power_of
-from controller.tools.report.criteria import criteria_reports
+from controller.tools.report.report import criteria_reports
 from controller.tools.simulation.scenario.metric_roles import Identity, roles_of
 from tests.examples.latency_spread import LatencySpread
 from tests.support.core import Policy, Series

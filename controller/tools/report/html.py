@@ -25,8 +25,7 @@ from controller.render.html.chart import Chart, Mark, Shading, chart, share_text
 from controller.render.html.pages import Tile, page, policy_text, tone
 from controller.render.rollout_data import rollout_data
 from controller.render.rollout_texts import rollout_texts, weight_text
-from controller.tools.report.criteria import CriterionReport
-from controller.tools.report.report import MOST_WHOLE, Failure, RolloutReport
+from controller.tools.report.report import MOST_WHOLE, CriterionReport, Failure, RolloutReport
 
 _TEMPLATE: Final = Path(__file__).with_name("report.html")
 
@@ -210,7 +209,7 @@ def _overview_chart(report: RolloutReport) -> Chart | None:
 def _latency_charts(report: RolloutReport) -> Iterator[tuple[str, Chart | None, str]]:
     """Yield title, chart and problem of each latency."""
     for index, latency in enumerate(report.latencies):
-        title = f"{latency.pair.canary}, {latency.statistic} of each minute"
+        title = f"{latency.metric}, {latency.statistic} of each minute"
         marks = _shadings(report, None)
         drawn = chart(f"latency-{index}", title, latency.trace, marks) if latency.trace else None
         yield title, drawn, latency.problem

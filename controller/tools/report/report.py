@@ -6,13 +6,16 @@ from typing import Any, Final
 
 from controller.core.events import Verb
 from controller.core.history import Entry, Links
+from controller.core.judge.facts import Breach, Odds
 from controller.core.judge.findings import Finding
-from controller.core.judge.queries import QueryPlan, gate_query_plan
+from controller.core.judge.queries import queries_for
 from controller.core.judge.series import WindowCounts
-from controller.core.observation import MetricQuery, Series
+from controller.core.observation import LogQuery, MetricQuery, Series, Span
+from controller.core.policy.comparison import NotCompared
 from controller.core.policy_snapshot import Digests, digests
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import MINUTE_S, floor_to
+from controller.core.words.criteria_table import CriterionTexts, rows
 from controller.immutable import Immutable, replace
 from controller.operations.recorded.exposure import Exposure, exposure_of
 from controller.operations.recorded.recent import findings_of
@@ -24,19 +27,7 @@ from controller.operations.recorded.series import (
     weight_spans,
     windows_seen,
 )
-from controller.operations.recorded.trace import TraceForm, form_of
-from controller.tools.report.criteria import (
-    CriterionReport,
-    criteria_reports,
-    regression_of,
-)
-from controller.tools.report.latency import (
-    LatencyQueries,
-    LatencyReport,
-    latency_queries,
-    latency_reports,
-    recorded_answers,
-)
+from controller.operations.recorded.trace import Trace, TraceForm, form_of, trace_of
 
 # As many windows as fit on a screen, above the question why it was rolled back.
 MAX_SEEN: Final = 15
@@ -65,6 +56,39 @@ class StepReport(Immutable):
     def actual(self) -> timedelta | None:
         """How long the weight was applied; None where it was not."""
         return None if self.begin is None or self.end is None else self.end - self.begin
+
+
+class CriterionReport(Immutable):
+    """One criterion of a rollout.
+
+    finding: the newest with its facts, which the state keeps for the live step alone.
+    demand: what it asks for. baseline: what was read before the start; empty without one.
+    queries, logs: what a tick reads for it.
+    trace: None where its values are no series, or none of it is recorded. why: it has none because
+    it compares no values; else empty.
+    """
+
+    row: CriterionTexts
+    finding: Finding | None
+    demand: str
+    queries: tuple[MetricQuery, ...]
+    logs: tuple[LogQuery, ...]
+    trace: Trace | None
+    why: str = ""
+    baseline: str = ""
+
+
+class LatencyReport(Immutable):
+    """A latency of both paths, by the metric of the canary. statistic: like p95.
+
+    trace: None where nothing could be read. problem: why something is missing; empty where nothing
+    is.
+    """
+
+    metric: str
+    statistic: str
+    trace: Trace | None
+    problem: str = ""
 
 
 class Failure(Immutable):
@@ -153,18 +177,16 @@ class RolloutHistory:
                 series.add(entry)
                 self.findings |= findings_of(entry)
                 self.acts += acts([entry])
-                whole = len(self.entries) < MOST_WHOLE
-                self.entries.append(entry if whole else _outline(entry))
+                body = entry.body
+                if len(self.entries) >= MOST_WHOLE:
+                    body = {name: part for name, part in body.items() if name not in _MEASURED}
+                self.entries.append(replace(entry, body=body))
                 yield entry
 
         self.weight_spans: Sequence[WeightSpan] = weight_spans(rollout, passing())
         self.series: dict[str, Series] = series.series()
         self.broken_at = links.first_broken(rollout.chain)
         self.digests = digests(rollout, self.entries, snapshot)
-
-    def unstored_minutes(self, now: datetime) -> QueryPlan:
-        """Return what a tick at `now` would read: the minutes that no entry has stored yet."""
-        return gate_query_plan(self.rollout, now)
 
     def add(self, answers: Mapping[str, Series]) -> None:
         """Add series that no entry has stored yet, by series key."""
@@ -175,29 +197,14 @@ class RolloutHistory:
             points.update(one.points)
             self.series[key] = Series(points, one.status)
 
-    def latency_queries(self, now: datetime) -> LatencyQueries | None:
-        """Return what has to be read besides the history; None where it is complete."""
-        return latency_queries(self.rollout.policy, self.weight_spans, now)
-
-    def recorded_answers(self, queries: LatencyQueries) -> dict[MetricQuery, Series] | None:
-        """Return the answers to `queries` that the history has; None where one is missing."""
-        return recorded_answers(self.rollout.policy, self.series, queries)
-
 
 def make_report(
     history: RolloutHistory,
     now: datetime,
-    *,
-    queries: LatencyQueries | None = None,
-    answers: Mapping[MetricQuery, Series] | None = None,
-    problem: str = "",
+    latencies: Iterable[LatencyReport] = (),
     unread: str = "",
 ) -> RolloutReport:
-    """Return the report of a rollout at `now`.
-
-    queries, answers: the latencies of both paths. problem: why they were not read.
-    unread: as in `RolloutReport`.
-    """
+    """Return the report of a rollout at `now`; latencies, unread: as in `RolloutReport`."""
     rollout, times = history.rollout, history.weight_spans
     decided = rollout.since if rollout.final else rollout.updated
     return RolloutReport(
@@ -209,7 +216,7 @@ def make_report(
         settled_to=floor_to(decided - rollout.policy.evaluation_delay, MINUTE_S),
         steps=tuple(_step(rollout, index, times) for index in range(len(rollout.policy.steps))),
         criteria=tuple(criteria_reports(rollout, history.findings, history.series, times)),
-        latencies=tuple(latency_reports(rollout, queries, answers or {}, problem, times)),
+        latencies=tuple(latencies),
         exposure=exposure_of(rollout, history.series, times),
         failures=tuple(
             _failure(history, finding) for finding in rollout.evidence.findings if finding.fails
@@ -218,11 +225,6 @@ def make_report(
         made=now,
         unread=unread,
     )
-
-
-def _outline(entry: Entry) -> Entry:
-    body = {name: part for name, part in entry.body.items() if name not in _MEASURED}
-    return replace(entry, body=body)
 
 
 def _step(rollout: Rollout, index: int, times: Sequence[WeightSpan]) -> StepReport:
@@ -248,8 +250,43 @@ def _step_state(rollout: Rollout, index: int, reached: bool) -> str:
     return "next" if index == rollout.judged_step + 1 else "not reached"
 
 
+def criteria_reports(
+    rollout: Rollout,
+    recorded: Mapping[str, Finding],
+    series: Mapping[str, Series],
+    times: Sequence[WeightSpan],
+) -> Iterator[CriterionReport]:
+    """Yield the criteria of `rollout`: those that fail first, then by id.
+
+    recorded: the newest finding of each criterion in the history.
+    """
+    ranked = sorted(rows(rollout), key=lambda row: row.finding is None or not row.finding.fails)
+    for row in ranked:
+        judge = judge_for(rollout, row.criterion)
+        found, compared = trace_of(judge, series, times), judge.criterion.compares()
+        finding, newest = row.finding, recorded.get(row.criterion)
+        if finding is not None and newest is not None and not finding.facts:
+            finding = newest if finding.end == newest.end else finding
+        yield CriterionReport(
+            row=row,
+            finding=finding,
+            demand=judge.rule_text,
+            queries=tuple(queries_for([judge]).values()),
+            logs=tuple(query for _, query in judge.log_queries(0, Span(0, MINUTE_S))),
+            trace=found if found.bins else None,
+            baseline=judge.baseline_text(),
+            why=compared.why if isinstance(compared, NotCompared) and not found.bins else "",
+        )
+
+
 def _failure(history: RolloutHistory, finding: Finding) -> Failure:
-    begin, end = regression_of(finding) or (finding.start, finding.end)
+    """Return what was seen during the regression of `finding`, or where it does not say, in all."""
+    odds, breach = Odds.find(finding), Breach.find(finding)
+    begin, end = finding.start, finding.end
+    if odds is not None and odds.regression_start and odds.regression_end:
+        begin, end = odds.regression_start, odds.regression_end
+    elif breach is not None:
+        begin, end = breach.breach_start, breach.breach_end
     judge = judge_for(history.rollout, finding.criterion)
     seen = list(windows_seen(judge, history.series, begin, end))
     earlier = max(0, len(seen) - MAX_SEEN)
@@ -267,13 +304,8 @@ def acts(entries: Iterable[Entry]) -> Iterator[Act]:
         text = {name: str(entry.body.get(name) or "") for name in ("by", "caller", "sentence")}
         reasons = (cause.get(reason) for reason in _REASONS)
         note = str(next(filter(None, reasons), ""))
-        verb = " ".join(
-            filter(None, (str(cause["verb"]), str(cause.get("criterion") or ""), _way(cause)))
-        )
+        way = f"--{cause['way']}" if cause.get("way") else ""
+        option = "--fix" if cause.get("fix") else "--refuse" if cause.get("refuse") else way
+        words = (str(cause["verb"]), str(cause.get("criterion") or ""), option)
+        verb = " ".join(filter(None, words))
         yield Act(entry.at, verb, text["by"], text["caller"], note, text["sentence"])
-
-
-def _way(cause: dict[str, Any]) -> str:
-    if cause.get("fix"):
-        return "--fix"
-    return "--refuse" if cause.get("refuse") else f"--{cause['way']}" if cause.get("way") else ""
