@@ -3,8 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from datetime import timedelta
 from itertools import pairwise
-from math import ceil, floor, inf, isfinite, log10
-from typing import Annotated, TypeAlias
+from math import ceil, floor, inf, isfinite
 
 from controller.core.judge.criteria.latency_increase_tail import MAX_EFFECTIVE_REQUESTS
 from controller.core.judge.criterion_judge import CriterionJudge, judge_of
@@ -19,16 +18,18 @@ from controller.core.units import (
     number_text,
 )
 from controller.immutable import Immutable, field, picked
-from controller.ports.json_view import Count, Number, Percent, Tenths, printed_as
+from controller.ports.json_view import Count, Number, Percent, Tenths
 from controller.render.exposure import ExpectedData
 from controller.render.page import Page, PageTable, Tone, paragraph
 from controller.tools.plan.long_step import long_step_changes
 from controller.tools.plan.power import (
     Detection,
     Power,
-    Shortfall,
+    ShortfallData,
     ShortfallKind,
     StepPower,
+    Sufficient,
+    round_up,
 )
 
 _MINUTE = timedelta(minutes=1)
@@ -38,35 +39,6 @@ _LATE_LEGEND = "* after the bake: found only if the step is on hold until then"
 _NEVER_LEGEND = "never: not found in this step, even on hold"
 # The effects that a terminal shows; JSON has all of them.
 _COLUMNS = ("1%", "5%", "20%", "+10%", "+50%")
-
-
-def _round_up(value: float) -> float:
-    """Return `value` rounded up to two digits; to a whole number from 100 on."""
-    if value >= 100 or not value:
-        return ceil(round(value, 6))
-    scale = 10.0 ** (1 - floor(log10(value)))
-    return ceil(round(value * scale, 6)) / scale
-
-
-# As many as suffice, or a size from which a fault is found.
-Sufficient: TypeAlias = Annotated[float, printed_as(_round_up)]
-
-
-class ShortfallData(Immutable):
-    """Why a criterion cannot decide within the bake, and what would help."""
-
-    kind: ShortfallKind = field(name="lacks")
-    """What is missing: large faults go undetected, or samples or requests are too few."""
-    needed: Number
-    """The undetected effect, or the samples or requests that a decision needs."""
-    decides_in_hold: bool = field(name="decides_after_the_bake")
-    """Whether the gate decides later, while it holds after the bake."""
-    bake: Count | None = field(name="bake_minutes")
-    """Minutes of bake that suffice; null: a longer bake does not help."""
-    per_minute: Sufficient | None = field(name="requests_per_minute")
-    """Requests a minute, of both paths, that suffice; null: unknown, or more do not help."""
-    probes: Sufficient | None = field(name="probes_per_minute")
-    """Additional requests a minute on the canary that suffice; null: unknown, or no help."""
 
 
 class CriterionPower(Immutable):
@@ -138,21 +110,21 @@ def power_data(
                 StepPowerData,
                 step,
                 weight=policy.steps[step.step].weight,
-                criteria={each.criterion: _power_data(each) for each in step.criteria},
+                criteria={
+                    power.criterion: picked(
+                        CriterionPower,
+                        power,
+                        min_samples_after_minutes=ceil(power.min_samples_after)
+                        if isfinite(power.min_samples_after)
+                        else None,
+                        cannot_decide=[*power.shortfalls],
+                    )
+                    for power in step.criteria
+                },
                 expected=None if step.expected is None else picked(ExpectedData, step.expected),
             )
             for step in steps
         ],
-    )
-
-
-def _power_data(power: Power) -> CriterionPower:
-    after = power.min_samples_after
-    return picked(
-        CriterionPower,
-        power,
-        min_samples_after_minutes=ceil(after) if isfinite(after) else None,
-        cannot_decide=[picked(ShortfallData, shortfall) for shortfall in power.shortfalls],
     )
 
 
@@ -353,7 +325,7 @@ class _PowerRow(Immutable):
 
     def _effect_text(self, effect: float) -> str:
         increase = "+" if isinstance(self._judge, TailJudge) else ""  # of a latency
-        return f"{increase}{format_percent(_round_up(effect))}"
+        return f"{increase}{format_percent(round_up(effect))}"
 
     def _pass_text(self) -> str:
         """Return after how long the samples that a pass needs are there."""
@@ -398,7 +370,7 @@ class _PowerRow(Immutable):
             shortfall = self._shortfall_text(one)
             yield f"criterion {self.power.criterion} cannot {verdict} {when}: {shortfall}"
 
-    def _shortfall_text(self, shortfall: Shortfall) -> str:
+    def _shortfall_text(self, shortfall: ShortfallData) -> str:
         """Return what is missing at the end of the bake and of the hold, and what would help."""
         hold_text = (
             "" if shortfall.decides_in_hold else f" and {self._samples_after_hold(shortfall)}"
@@ -417,20 +389,20 @@ class _PowerRow(Immutable):
         remedies = ", or ".join(self._remedies(shortfall))
         return f"{reason}; use {remedies}" if remedies else reason
 
-    def _remedies(self, shortfall: Shortfall) -> Iterator[str]:
+    def _remedies(self, shortfall: ShortfallData) -> Iterator[str]:
         """Yield each change with which the criterion could decide."""
         if shortfall.bake is not None:
             yield f"a bake of {_duration_text(shortfall.bake)}"
         if shortfall.per_minute is not None:
-            yield f"{_number_text(_round_up(shortfall.per_minute))} requests a minute"
+            yield f"{_number_text(round_up(shortfall.per_minute))} requests a minute"
         if shortfall.probes is not None:
-            yield f"{_number_text(_round_up(shortfall.probes))} probes a minute on the canary"
+            yield f"{_number_text(round_up(shortfall.probes))} probes a minute on the canary"
         if shortfall.kind is ShortfallKind.PROOF:
             yield "`assurance: no_regression`"
         if shortfall.kind is ShortfallKind.SAMPLES:
             yield f"a smaller `{self._judge.samples_field}`"
 
-    def _samples_after_hold(self, shortfall: Shortfall) -> str:
+    def _samples_after_hold(self, shortfall: ShortfallData) -> str:
         """Return the samples at the end of the longest hold, which is longer for samples."""
         hold, limit = self.policy.max_hold_of(self.step), "`max_hold`"
         if shortfall.kind is ShortfallKind.SAMPLES and self.policy.data_wait:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from controller.core.policy import Policy
-from controller.core.policy.comparison import Comparison, Increase
+from controller.core.policy.comparison import Increase
 from controller.core.units import format_duration, number_text
 from controller.tools.plan.power import StepPower
 
@@ -31,7 +31,12 @@ def long_step_changes(policy: Policy, steps: Sequence[StepPower]) -> Iterator[st
     last = policy.steps[-1]
     before = policy.steps[-2].weight if len(policy.steps) > 1 else 0
     is_long = last.weight == _WHOLE and last.bake >= _LONG_BAKE and before < _BESIDE
-    if not (is_long and steps and any(map(_compares_paths, policy.comparisons()))):
+    compares_paths = any(
+        one.control is not None
+        or (isinstance(one.measured, Increase) and bool(one.measured.control))
+        for _, one in policy.comparisons()
+    )
+    if not (is_long and steps and compares_paths):
         return
     per_minute = steps[-1].requests * (_MINUTE / last.bake)
     if text := long_step_text(per_minute):
@@ -58,11 +63,4 @@ def long_step_text(per_minute: float) -> str:
         f"instead of {slower} in 100 where both paths get 10% slower, and {waves} in 100 in load "
         f"waves of an hour (measured at {number_text(measured)} requests a minute); "
         f"{_WHOLE - _BESIDE}% of users wait a day longer"
-    )
-
-
-def _compares_paths(named: tuple[str, Comparison]) -> bool:
-    _, one = named
-    return one.control is not None or (
-        isinstance(one.measured, Increase) and bool(one.measured.control)
     )

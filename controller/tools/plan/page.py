@@ -288,7 +288,11 @@ def _facts(policy: Policy, now: datetime) -> Iterator[tuple[str, str]]:
         f"{_hold_text(policy)}, then {outcome[policy.on_inconclusive]}{_warmup_text(policy)}",
     )
     if budget_shares(policy):
-        yield "risk", _RISK_TEXT.format(format_percent(policy.budget))
+        yield (
+            "risk",
+            f"at most {format_percent(policy.budget)} of healthy releases are rolled back "
+            "(false_rollback); how evidence is weighed: docs/concepts.md",
+        )
     if verify := _verify_data(policy):
         seen = f"{verify.present} is logged, {verify.absent} is not"
         yield "rollback", f"verified in {verify.log_group}: {seen}"
@@ -322,12 +326,6 @@ def _hooks(policy: Policy, *events: str) -> dict[str, list[str]]:
         event: [one.display_name for one in policy.hooks_at(event).values()] for event in events
     }
     return {event: hooks for event, hooks in names.items() if hooks}
-
-
-_RISK_TEXT: Final = (
-    "at most {} of healthy releases are rolled back (false_rollback); how evidence is weighed: "
-    "docs/concepts.md"
-)
 
 
 def _gate(policy: Policy, step: int) -> str:

@@ -6,9 +6,9 @@ A delay that is reported is the median over random minutes; a search uses steady
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
-from math import ceil, inf
+from math import ceil, floor, inf, log10
 from types import MappingProxyType
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
 from controller.core.judge.criterion_judge import CriterionJudge, judges_of
 from controller.core.judge.evidence import BaselineMeasurement
@@ -18,8 +18,8 @@ from controller.core.judge.sequential import SequentialJudge
 from controller.core.judge.threshold_judge import WindowJudge
 from controller.core.policy import Policy
 from controller.core.stats.binomial import requests_to_prove
-from controller.immutable import Immutable, replace
-from controller.ports.json_view import Count
+from controller.immutable import Immutable, field, replace
+from controller.ports.json_view import Count, Number, printed_as
 from controller.tools.plan.detection_delay import (
     DetectionModel,
     RequestRates,
@@ -44,6 +44,18 @@ _LONGEST_BAKE = 14 * 24 * 60  # minutes that a policy may ask for
 # --- Results --------------------------------------------------------------------------------------
 
 
+def round_up(value: float) -> float:
+    """Return `value` rounded up to two digits; to a whole number from 100 on."""
+    if value >= 100 or not value:
+        return ceil(round(value, 6))
+    scale = 10.0 ** (1 - floor(log10(value)))
+    return ceil(round(value * scale, 6)) / scale
+
+
+# As many as suffice, or a size from which a fault is found.
+Sufficient: TypeAlias = Annotated[float, printed_as(round_up)]
+
+
 class ShortfallKind(StrEnum):
     """Why a criterion cannot decide: large faults go undetected, or too few samples for a pass."""
 
@@ -61,22 +73,21 @@ class Detection(Immutable):
     """Minutes of the step until the rollback; null: not within the step."""
 
 
-class Shortfall(Immutable):
-    """Why a criterion cannot decide within a bake, and what would help.
+class ShortfallData(Immutable):
+    """Why a criterion cannot decide within the bake, and what would help."""
 
-    needed: the undetected effect, or the samples or requests that a decision needs.
-    bake: minutes of bake that suffice. per_minute: requests a minute, of both paths, that suffice.
-    probes: additional requests a minute on the canary that suffice.
-        None: it does not help, or the amount is unknown.
-    decides_in_hold: the gate decides later, while it holds after the bake.
-    """
-
-    kind: ShortfallKind
-    needed: float
-    bake: int | None
-    per_minute: float | None
-    probes: float | None
-    decides_in_hold: bool
+    kind: ShortfallKind = field(name="lacks")
+    """What is missing: large faults go undetected, or samples or requests are too few."""
+    needed: Number
+    """The undetected effect, or the samples or requests that a decision needs."""
+    decides_in_hold: bool = field(name="decides_after_the_bake")
+    """Whether the gate decides later, while it holds after the bake."""
+    bake: Count | None = field(name="bake_minutes")
+    """Minutes of bake that suffice; null: a longer bake does not help."""
+    per_minute: Sufficient | None = field(name="requests_per_minute")
+    """Requests a minute, of both paths, that suffice; null: unknown, or more do not help."""
+    probes: Sufficient | None = field(name="probes_per_minute")
+    """Additional requests a minute on the canary that suffice; null: unknown, or no help."""
 
 
 class Power(Immutable):
@@ -105,7 +116,7 @@ class Power(Immutable):
     window: float | None = None
     min_window_requests: float | None = None
     canary_share: float = 1.0
-    shortfalls: tuple[Shortfall, ...] = ()
+    shortfalls: tuple[ShortfallData, ...] = ()
 
 
 class StepPower(Immutable):
@@ -199,7 +210,11 @@ class _StepAnalysis(Immutable):
             shortfalls=tuple(self._sample_shortfall(ShortfallKind.SAMPLES, judge, min_samples)),
         )
         if model is None:
-            return self._threshold_power(power, judge)
+            if not isinstance(judge, WindowJudge):
+                return power
+            window, allowed = rate * whole_minutes(judge.criterion.period), judge.allowed_failures
+            fewest = 1 / allowed if allowed else None
+            return replace(power, window=window, min_window_requests=fewest)
         power = self._with_detections(power, model)
         proven = model.judge.provable_share
         if proven is None or model.canary_share < 1:  # a proof about a mixture proves nothing
@@ -214,15 +229,6 @@ class _StepAnalysis(Immutable):
         if not judge.criterion.compares_paths:
             return rates.canary
         return min(rates.paired() if judge.criterion.sequential else rates)
-
-    # --- judge: threshold -------------------------------------------------------------------------
-
-    def _threshold_power(self, power: Power, judge: CriterionJudge[Any]) -> Power:
-        if not isinstance(judge, WindowJudge):
-            return power
-        window = self._rate(judge) * whole_minutes(judge.criterion.period)
-        allowed = judge.allowed_failures
-        return replace(power, window=window, min_window_requests=1 / allowed if allowed else None)
 
     # --- judge: sequential ------------------------------------------------------------------------
 
@@ -275,7 +281,7 @@ class _StepAnalysis(Immutable):
 
     def _fault_shortfall(
         self, model: DetectionModel, effect: float, detected_after: int | None
-    ) -> Shortfall:
+    ) -> ShortfallData:
         """Return what would make `effect` be detected within the bake, with a margin of 25%."""
         factors = _geometric_steps(1, _MAX_TRAFFIC_FACTOR, _SPARE_FACTOR)
         factor = _first_that_works(
@@ -284,7 +290,7 @@ class _StepAnalysis(Immutable):
         # Probes of one path alone compare with nothing, and what is diluted is not theirs.
         probes_help = factor and not model.judge.criterion.compares_paths
         probes_help = probes_help and model.canary_share == 1
-        return Shortfall(
+        return ShortfallData(
             ShortfallKind.FAULTS,
             effect,
             bake=None
@@ -309,7 +315,7 @@ class _StepAnalysis(Immutable):
 
     def _sample_shortfall(
         self, why: ShortfallKind, judge: CriterionJudge[Any], needed: float
-    ) -> Iterator[Shortfall]:
+    ) -> Iterator[ShortfallData]:
         """Yield a shortfall when the bake has fewer samples than `needed`."""
         rate, rates = self._rate(judge), self._rates()
         if rate * self._bake >= needed:
@@ -322,7 +328,7 @@ class _StepAnalysis(Immutable):
             not judge.criterion.compares_paths or rates.control >= needed_rate
         )
         probes_help &= not self.policy.diluted_metrics(judge.name)
-        yield Shortfall(
+        yield ShortfallData(
             why,
             needed,
             bake=_bake_minutes(needed / rate) if rate else None,

@@ -152,15 +152,25 @@ def plan(
             traffic = traffic or _measured_traffic(app, loaded)
     else:
         preview = _preview_offline(call, loaded, policy)
-    power = _gate_power(loaded, traffic or _TrafficRate(None, _POWER_HINT), preview.baselines)
+    rate, source, by_hour = traffic or _TrafficRate(None, _POWER_HINT)
+    if rate is None:
+        power, found, changes = lines_page([f"  {_UNKNOWN_POWER.format(source)}"]), None, None
+    else:
+        steps = power_of(loaded, rate, preview.baselines)
+        power = power_page(loaded, rate, source, steps)
+        found = power_data(loaded, rate, source, steps)
+        changes = power_changes(loaded, steps, by_hour)
+    facts, exposure = preview.facts, preview.exposure
+    if exposure is not None:
+        facts = [*facts, ("exposure", exposure_text(exposure))]
     shown = Plan(
         loaded,
         now,
         preview.answer,
-        power.page,
-        power.changes,
+        power,
+        changes,
         preview.warnings,
-        preview.facts,
+        facts,
         preview.rollout,
         inherited=load_with_sources(policy).inherited,
     )
@@ -168,40 +178,20 @@ def plan(
         PlanData,
         plan_data(loaded, now),
         next=preview.answer.text,
-        exposure=None if preview.exposure is None else exposure_data(preview.exposure),
+        exposure=None if exposure is None else exposure_data(exposure),
         live=preview.data,
-        power=power.data,
+        power=found,
         inherited=[*shown.inherited],
     )
     status = preview.status if exit_code else Exit.DONE
     return Result("plan", data=lambda: data, page=lambda: plan_page(shown), status=status)
 
 
-class _GatePower(NamedTuple):
-    """What gates find: as a page, as data, and what to change; None where that is not known."""
-
-    page: Page
-    data: PowerData | None = None
-    changes: list[str] | None = None
-
-
-def _gate_power(
-    policy: Policy, traffic: "_TrafficRate", baselines: Mapping[str, BaselineMeasurement]
-) -> _GatePower:
-    rate, source, by_hour = traffic
-    if rate is None:
-        return _GatePower(lines_page([f"  {_UNKNOWN_POWER.format(source)}"]))
-    steps = power_of(policy, rate, baselines)
-    page = power_page(policy, rate, source, steps)
-    changes = power_changes(policy, steps, by_hour)
-    return _GatePower(page, power_data(policy, rate, source, steps), changes)
-
-
 class _Preview(NamedTuple):
     """The next move: as an answer, as data, and as an exit status.
 
     baselines: the frozen values of the stable path. exposure: of the active rollout, where its
-    policy limits it. rollout: the active one, as a page.
+    policy limits it. facts: of the account, by label. rollout: the active one, as a page.
     """
 
     answer: PlanAnswer
@@ -210,14 +200,8 @@ class _Preview(NamedTuple):
     baselines: Mapping[str, BaselineMeasurement] = MappingProxyType({})
     exposure: Exposure | None = None
     warnings: Sequence[str] = ()
-    more_facts: Sequence[tuple[str, str]] = ()
+    facts: Sequence[tuple[str, str]] = ()
     rollout: Page = ()
-
-    @property
-    def facts(self) -> list[tuple[str, str]]:
-        """What the account and the store say, by label."""
-        exposed = [] if self.exposure is None else [("exposure", exposure_text(self.exposure))]
-        return [*self.more_facts, *exposed]
 
 
 def _preview_offline(call: CommandContext, policy: Policy, file: Path) -> _Preview:
@@ -360,7 +344,7 @@ def _preview_start(
         status,
         preflight.baselines,
         warnings=preflight.warnings,
-        more_facts=facts,
+        facts=facts,
     )
 
 
@@ -383,14 +367,9 @@ def _baselines_data(
     policy: Policy, baselines: Mapping[str, BaselineMeasurement]
 ) -> dict[str, float]:
     """Return the value of each baseline by criterion, in the unit of its metric."""
-
-    metrics = {
-        name: comparison.metric
+    units = {
+        name: policy.metrics[comparison.metric].unit
         for name, comparison in policy.comparisons()
         if comparison.metric is not None
     }
-    units = {name: policy.metrics[metric].unit for name, metric in metrics.items()}
-    return {
-        name: json_number(baseline.value, units.get(name, ""))
-        for name, baseline in baselines.items()
-    }
+    return {name: json_number(one.value, units.get(name, "")) for name, one in baselines.items()}

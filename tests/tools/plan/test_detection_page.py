@@ -15,7 +15,7 @@ from controller.tools.plan.detection_page import power_changes, power_data, powe
 from controller.tools.plan.power import (
     Detection,
     Power,
-    Shortfall,
+    ShortfallData,
     ShortfallKind,
     StepPower,
     power_of,
@@ -62,7 +62,12 @@ def power_with_shortfall(kind: ShortfallKind, needed: float, **helps: Any) -> Po
     defaults = {"bake": None, "per_minute": None, "probes": None, "decides_in_hold": False, **helps}
     criterion, detections = ("works", ERRORS) if kind is not ShortfallKind.FAULTS else ("fast", ())
     return Power(
-        criterion, 120.7, 300, inf, detections, shortfalls=(Shortfall(kind, needed, **defaults),)
+        criterion,
+        120.7,
+        300,
+        inf,
+        detections,
+        shortfalls=(ShortfallData(kind, needed, **defaults),),
     )
 
 
@@ -106,7 +111,7 @@ def test_the_last_lines_say_why_a_latency_is_detected_no_sooner() -> None:
 
 
 def test_a_program_reads_the_same() -> None:
-    few = Shortfall(
+    few = ShortfallData(
         ShortfallKind.SAMPLES, 300, bake=150, per_minute=50.2, probes=0.4321, decides_in_hold=True
     )
     power = Power("works", 360.04, 300, 49.2, ERRORS, 0.0551, 3_807, 634.5, shortfalls=(few,))
