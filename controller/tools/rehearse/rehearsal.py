@@ -5,11 +5,11 @@ be if the weight stays, and its gate is judged minute by minute until it fails.
 """
 
 import dataclasses
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import ceil
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 from controller.core.commands import ALLOWED_PHASES
 from controller.core.due import deadlines, quiet_live
@@ -19,7 +19,7 @@ from controller.core.judge.foresight import minutes_without_failure
 from controller.core.judge.queries import aligned_span, gate_query_plan
 from controller.core.judge.silence import silence_read_from
 from controller.core.notice_rules import DAY
-from controller.core.observation import MetricQuery, QueryStatus, Series, Span, TargetReading
+from controller.core.observation import QueryStatus, TargetReading
 from controller.core.policy import Attestation, Policy
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.units import MINUTE_S, floor_to, from_unix
@@ -102,20 +102,11 @@ def rehearse(
     begin = runner.clock.now()
     rollout = start(runner, StartRequest(policy, adopt=adopt, fallback=_REVISION)).rollout
     time_limit = _TimeLimit(runner.clock, begin + _max_duration(policy) + EXTRA_TIME)
-    second_starts = _SecondStarts()
-    ticks = 0
+    rejected_starts, accepted_starts, ticks = list[str](), list[str](), 0
     until = time_limit.limit + (MAX_FROZEN if policy.freeze else timedelta())
 
     def skip(visit: TickOutcome, now: datetime) -> int:
-        if all_ticks:
-            return 1
-        return ticks_to_next_change(
-            visit, now, every, world.final_after, world.next_event, read_ahead
-        )
-
-    def read_ahead(queries: Collection[MetricQuery], span: Span) -> Mapping[MetricQuery, Series]:
-        with world.ahead(from_unix(span.end) + world.final_after):
-            return runner.observer.metrics.read(queries, span)
+        return 1 if all_ticks else ticks_to_next_change(runner, world, visit, now, every)
 
     for visit in run_ticks(
         runner, rollout, every=every, until=until, done=time_limit.over, skip=skip
@@ -124,7 +115,12 @@ def rehearse(
         rollout = visit.rollout
         on_tick(rollout)
         for _ in range(world.take_starts()):
-            second_starts.start(runner, policy)
+            other = policy.model_copy(update={"name": f"{policy.name[:56]}-beside"})
+            try:
+                beside = start(runner, StartRequest(other, fallback=_REVISION)).rollout
+                accepted_starts.append(beside.id)
+            except (UsageError, TargetTakenError) as error:
+                rejected_starts.append(str(error))
         for attestation in world.take_attestations():
             rollout = _attest(runner, rollout, attestation)
         for command in _operator_commands(rollout, first=ticks == 1) if approve else ():
@@ -132,15 +128,20 @@ def rehearse(
     entries = runner.store.history(rollout.id)
     return RehearsalOutcome(
         rollout=rollout,
-        weights=tuple(entry.body["weight_to"] for entry in entries if _is_applied(entry)),
+        weights=tuple(
+            entry.body["weight_to"]
+            for entry in entries
+            if entry.kind == "applied"
+            or (entry.kind == "started" and entry.body["weight_from"] == entry.body["weight_to"])
+        ),
         final_weight=world.weight_now(),
         ticks=ticks,
         started=begin,
         ended=runner.clock.now(),
         entries=entries,
         calls={f"{service}:{operation}": n for (service, operation), n in world.calls.items()},
-        rejected_starts=tuple(second_starts.rejected),
-        accepted_starts=tuple(second_starts.accepted),
+        rejected_starts=tuple(rejected_starts),
+        accepted_starts=tuple(accepted_starts),
     )
 
 
@@ -164,12 +165,6 @@ def _attest(runner: Runner, rollout: Rollout, attestation: "AttestationEvent") -
         command = Command(Verb.ATTEST, attestation.note, criterion=name, refuse=attestation.refuse)
         rollout = runner.run_command(rollout.id, command).rollout
     return rollout
-
-
-def _is_applied(entry: Entry) -> bool:
-    """Tell whether `entry` records an applied weight: of a step, or an adopted one."""
-    adopted = entry.body["weight_from"] == entry.body["weight_to"]
-    return entry.kind == "applied" or (entry.kind == "started" and adopted)
 
 
 def _max_duration(policy: Policy) -> timedelta:
@@ -217,43 +212,17 @@ class _TimeLimit:
                 return rollout.final
 
 
-@dataclass(slots=True)
-class _SecondStarts:
-    """Starts of the same policy under another name while the first rollout runs."""
-
-    rejected: list[str] = field(default_factory=list)
-    accepted: list[str] = field(default_factory=list)
-
-    def start(self, runner: Runner, policy: Policy) -> None:
-        """Start `policy` under another name, and keep the rollout id or the error."""
-        other = policy.model_copy(update={"name": f"{policy.name[:56]}-beside"})
-        try:
-            self.accepted.append(start(runner, StartRequest(other, fallback=_REVISION)).rollout.id)
-        except (UsageError, TargetTakenError) as error:
-            self.rejected.append(str(error))
-
-
 _MINUTE: Final = timedelta(seconds=MINUTE_S)
-
-ReadAhead: TypeAlias = Callable[[Collection[MetricQuery], Span], Mapping[MetricQuery, Series]]
-"""Returns what the metrics will show of a time to come, if the weight stays."""
 
 
 def ticks_to_next_change(
-    visit: TickOutcome,
-    now: datetime,
-    every: timedelta,
-    final_after: timedelta,
-    next_event: Callable[[], datetime | None],
-    read_ahead: ReadAhead,
+    runner: Runner, world: "World", visit: TickOutcome, now: datetime, every: timedelta
 ) -> int:
     """Return after how many ticks of the interval `every` something can change; at least 1.
 
     Only a bake without any condition is quiet. What ends the quiet: its end, the next checkpoint or
-    summary, an event of the scenario, and the first minute that fails the gate.
-
-    final_after: the age at which a minute no longer changes. next_event: returns when the scenario
-    next changes something; None: never again. The metrics are read ahead until then.
+    summary, an event of the scenario, and the first minute that fails the gate. The metrics are
+    read ahead until then, as they will be if the weight stays.
     """
     rollout, observation = visit.rollout, visit.observation
     if observation is None or visit.problem or visit.alerts or visit.busy or not visit.saved:
@@ -266,32 +235,27 @@ def ticks_to_next_change(
         return 1
     if any(one.status is not QueryStatus.COMPLETE for one in observation.series.values()):
         return 1
-    if silence_read_from(rollout, now) is not None:
+    not_final = world.final_after > rollout.policy.evaluation_delay
+    if not_final or silence_read_from(rollout, now) is not None:
         return 1
-    if final_after > rollout.policy.evaluation_delay:
-        return 1
-    final_until = floor_to(rollout.updated - final_after, MINUTE_S)
-    event, by_time = next_event(), list(deadlines(rollout, live))
+    final_until = floor_to(rollout.updated - world.final_after, MINUTE_S)
+    event, by_time = world.next_event(), list(deadlines(rollout, live))
     until = min(by_time if event is None else [*by_time, event])
     if until <= now + every:
         return 1
     queries = gate_query_plan(rollout, now).queries
     span = aligned_span(queries.values(), final_until, floor_to(until, MINUTE_S))
-    to_come = read_ahead(queries.values(), span)
+    with world.ahead(from_unix(span.end) + world.final_after):
+        to_come = runner.observer.metrics.read(queries.values(), span)
     # A series that an earlier step alone reads is not read on once the checkpoint covers it.
-    series = dict(evidence.series) | {
-        key: replace(one, points=_joined(one.points, to_come[queries[key]].points, span.start))
-        for key, one in evidence.series.items()
-        if key in queries
-    }
+    series = dict(evidence.series)
+    for key in [one for one in series if one in queries]:
+        seen = {at: value for at, value in series[key].points.items() if at < span.start}
+        points = {**seen, **to_come[queries[key]].points}
+        series[key] = replace(series[key], points=points)
     # What was folded stays: the minutes that are closed do not change.
     sequential = dataclasses.replace(evidence.sequential, series=series)
     ahead = replace(evidence, series=series, sequential=sequential)
     settled_end = rollout.policy.settled_end(until)
     quiet = minutes_without_failure(ahead, rollout.evidence.findings, settled_end, open_too=True)
     return max(1, ceil((min(until, now + (quiet + 1) * _MINUTE) - now) / every))
-
-
-def _joined(seen: Mapping[int, float], to_come: Mapping[int, float], at: int) -> dict[int, float]:
-    """Return the points that were seen before `at`, and those to come."""
-    return {**{start: value for start, value in seen.items() if start < at}, **to_come}
