@@ -16,7 +16,7 @@ from controller.render.rollout_page import rollout_page
 from controller.testing import installed
 from controller.tools.rehearse.page import outcome_data, outcome_page
 from controller.tools.rehearse.rehearsal import RehearsalOutcome, rehearse
-from controller.tools.replay.page import replay_lines
+from controller.tools.replay.verb import replay_lines
 from controller.tools.simulation.fakes.errors import apply_outage
 from tests.support.core import (
     Command,

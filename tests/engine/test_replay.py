@@ -11,7 +11,7 @@ import pytest
 from controller.errors import RolloutError
 from controller.ports.store import Store
 from controller.process import logging
-from controller.tools.replay.page import replay_lines
+from controller.tools.replay.verb import replay_lines
 from tests.support.core import Command, Replay, Verb, replay
 from tests.support.deep_rows import deep_after
 from tests.support.random_rollout import random_walk

@@ -13,8 +13,8 @@ from controller.policy_file.loader import load
 from controller.process import logging
 from controller.tools.rehearse.compose import rehearsal
 from controller.tools.rehearse.rehearsal import RehearsalOutcome, rehearse
-from controller.tools.replay.page import replay_lines
 from controller.tools.replay.replay import replay
+from controller.tools.replay.verb import replay_lines
 from controller.tools.simulation.fakes.cloudwatch import FinalPeriods
 from controller.tools.simulation.scenario.scenario import load_scenario
 from controller.tools.simulation.world import World

@@ -50,8 +50,6 @@ from controller.tools.replay.compare import (
     state_differences,
 )
 
-__all__ = ["Difference", "EntryDifferences", "Replay", "replay"]
-
 
 class EntryDifferences(Immutable):
     """A decision that does not follow from what it saw."""
