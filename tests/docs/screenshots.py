@@ -18,12 +18,11 @@ from controller.operations.overview import load_overview
 from controller.policy_file.loader import load
 from controller.process import logging
 from controller.render.html.status import status_html
-from controller.tools.backtest.bounds import wider_bounds
 from controller.tools.backtest.faults import parse_fault
 from controller.tools.backtest.html import backtest_html
 from controller.tools.backtest.page import Backtest
 from controller.tools.backtest.play import BacktestSetup
-from controller.tools.backtest.run import run_backtest
+from controller.tools.backtest.run import run_backtest, wider_bounds
 from controller.tools.rehearse.compose import rehearsal
 from controller.tools.rehearse.rehearsal import RehearsalOutcome, rehearse
 from controller.tools.report.compose import report_of

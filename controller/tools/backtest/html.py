@@ -1,21 +1,35 @@
-"""A backtest as one page: the verdict, what rolled back, and the history with its starts."""
+"""A backtest as one page: the verdict, what rolled back, and the history with its starts.
 
-from collections.abc import Iterator
+A criterion is shown as the canary would have had it at the weight of the last step that judges it.
+A latency is shown as it is in the history: the limit of a stored baseline differs from start to
+start.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from controller.core.units import (
-    count_text,
-    from_unix,
-    number_text,
-    with_full_stop,
+from controller.core.judge.criterion_judge import judge_of
+from controller.core.judge.series import WindowCounts
+from controller.core.stats.counts import Counts
+from controller.core.units import count_text, from_unix, number_text, with_full_stop
+from controller.immutable import Immutable, replace
+from controller.operations.recorded.series import Judge, WeightSpan
+from controller.operations.recorded.trace import (
+    Trace,
+    TraceForm,
+    TraceSource,
+    latency_limit,
+    limit_of,
+    source_of,
+    trace,
 )
 from controller.ports.json_view import document_text
 from controller.render.html.chart import Chart, Mark, Shading, chart, share_text
 from controller.render.html.pages import Tile, page, policy_text
 from controller.tools.backtest.faults import Fault
-from controller.tools.backtest.outcome import Ending, Outcome
+from controller.tools.backtest.outcome import ENDINGS, Outcome, Run, TimeSpan, rollback_events
 from controller.tools.backtest.page import (
     Backtest,
     backtest_data,
@@ -24,16 +38,16 @@ from controller.tools.backtest.page import (
     suggestion_lines,
     suggestion_text,
 )
-from controller.tools.backtest.page_figures import (
-    CriterionHistory,
-    criterion_histories,
-    rollback_events,
-)
+from controller.tools.backtest.past_metrics import HistorySplit
+from controller.tools.backtest.play import BacktestPlayer, BacktestSetup
+from controller.tools.backtest.step_on_history import StepData
 
 _TEMPLATE: Final = Path(__file__).with_name("backtest.html")
 
 # As many groups of rollbacks as fit on a screen; the others have fewer starts.
 MAX_EVENTS: Final = 15
+# The narrowest mark on a history, as a part of it: narrower ones could not be seen.
+_NARROWEST: Final = 1 / 400
 
 
 def backtest_html(shown: Backtest) -> str:
@@ -114,19 +128,12 @@ def _badge(shown: Backtest) -> tuple[str, str]:
 def _lead(shown: Backtest) -> str:
     outcome = shown.outcome
     counts = ", ".join(
-        f"{number_text(outcome.count(ending))} {word}" for ending, word in _ENDINGS.items()
+        f"{number_text(outcome.count(ending))} {word}" for ending, word in ENDINGS.items()
     )
     text = f"Of {count_text(len(outcome.runs), 'start')}: {counts}."
     if shown.setup.fault is None and shown.max_rate is not None:
         text += f" {with_full_stop(rate_text(shown))}"
     return text
-
-
-_ENDINGS: Final[dict[Ending, str]] = {
-    "promoted": "promoted",
-    "held": "held",
-    "rolled_back": "rolled back",
-}
 
 
 def _tiles(shown: Backtest) -> Iterator[Tile]:
@@ -140,7 +147,7 @@ def _tiles(shown: Backtest) -> Iterator[Tile]:
         yield Tile("Missed it", number_text(outcome.missed), f"{share_text(share)} of those")
         yield _median_tile("Until the rollback", outcome.median_delay_minutes, "minutes")
         yield _median_tile("Bad requests", outcome.median_bad_requests, "until the rollback")
-    for ending, word in _ENDINGS.items():
+    for ending, word in ENDINGS.items():
         runs = outcome.count(ending)
         share = runs / len(outcome.runs)
         yield Tile(word.capitalize(), number_text(runs), f"{share_text(share)} of the starts")
@@ -175,6 +182,152 @@ def _range_text(begin: int, end: int) -> str:
 # --- History --------------------------------------------------------------------------------------
 
 
+class CriterionHistory(Immutable):
+    """One criterion over the history.
+
+    weight: of the step whose gate is shown. rolled_back, held: how many starts it ended so.
+    starts, rollbacks: where the starts that it rolled back began, and when it did.
+    trace: None where the history has no value of it. with_fault: of one start that met an added
+    fault, from its start to its end; None where none did.
+    """
+
+    name: str
+    kind: str
+    target: str
+    demand: str
+    weight: int
+    rolled_back: int
+    held: int
+    starts: tuple[TimeSpan, ...]
+    rollbacks: tuple[TimeSpan, ...]
+    trace: Trace | None
+    with_fault: Trace | None
+
+
+def criterion_histories(setup: BacktestSetup, outcome: Outcome) -> list[CriterionHistory]:
+    """Return the criteria that a backtest played, those that rolled back most first.
+
+    The history is shown without the fault that was added to it, one start with it.
+    """
+    policy, history = setup.subject.policy, setup.subject.history
+    causes, held = outcome.causes(), outcome.causes("held")
+    stages: dict[int, StepData] = {}
+    example = _example(setup, outcome.typical_fault)
+    found = []
+    for name in sorted(policy.criteria, key=lambda criterion: -causes.get(criterion, 0)):
+        steps = [number for number in range(len(policy.steps)) if name in policy.gate(number)]
+        if not steps:
+            continue
+        if steps[-1] not in stages:
+            weight = policy.steps[steps[-1]].weight
+            split = HistorySplit(policy, history, weight, setup.seed)
+            stages[steps[-1]] = StepData(policy, steps[-1], split)
+        judge = judge_of(name, policy.criteria[name], policy)
+        back = [run for run in outcome.runs if run.ending == "rolled_back" and name in run.causes]
+        shown = _trace(judge, stages[steps[-1]])
+        found.append(
+            CriterionHistory(
+                name=name,
+                kind=policy.criteria[name].kind,
+                target=judge.target_text(),
+                demand=judge.rule_text,
+                weight=stages[steps[-1]].weight,
+                rolled_back=causes.get(name, 0),
+                held=held.get(name, 0),
+                starts=_spans((one.start for one in back), setup),
+                rollbacks=_spans((one.end for one in back), setup),
+                trace=shown if shown.bins else None,
+                with_fault=_faulty_trace(judge, example),
+            )
+        )
+    return found
+
+
+def _example(setup: BacktestSetup, run: Run | None) -> list[tuple[StepData, WeightSpan]]:
+    """Return the steps of `run` with the fault, and when each was applied; none without a run."""
+    if run is None:
+        return []
+    times, player = [*run.applied, run.end], BacktestPlayer(setup)
+    return [
+        (stage, WeightSpan(stage.step, stage.weight, from_unix(begin), from_unix(end)))
+        for stage, begin, end in zip(player.stages, times, times[1:], strict=False)
+    ]
+
+
+def _faulty_trace(judge: Judge, example: Sequence[tuple[StepData, WeightSpan]]) -> Trace | None:
+    """Return a criterion over one start that met the fault; None where it has no value of it."""
+    spans = [span for _, span in example]
+    judged = [(one, span) for one, span in example if judge.name in one.gate]
+    if not judged:
+        return None
+    sources = {span.step: _source(judge, one) for one, span in judged}
+    begins = {int(span.begin.timestamp()): sources[span.step] for _, span in judged}
+    source = next(iter(sources.values()))
+
+    def measure(start: int) -> WindowCounts | None:
+        at = max((begin for begin in begins if begin <= start), default=None)
+        return None if at is None else begins[at].measure(start)
+
+    bounds = {span.step: _bound(judge, span) for _, span in judged}
+    found = trace(replace(source, measure=measure), spans, bounds)
+    return found if found.bins else None
+
+
+def _spans(times: Iterable[int], setup: BacktestSetup) -> tuple[TimeSpan, ...]:
+    """Return the times as spans that can be seen on a chart; neighbours are one."""
+    history = setup.subject.history
+    least = max(history.period_s, round((history.end - history.begin) * _NARROWEST))
+    spans: list[TimeSpan] = []
+    for at in sorted(times):
+        if spans and at <= spans[-1].end:
+            spans[-1] = replace(spans[-1], end=at + least)
+        else:
+            spans.append(TimeSpan(at, at + least))
+    return tuple(spans)
+
+
+# --- Values over time -----------------------------------------------------------------------------
+
+
+def _trace(judge: Judge, stage: StepData) -> Trace:
+    begin, end = (from_unix(one) for one in (stage.split.begin, stage.split.end))
+    whole = WeightSpan(stage.step, stage.weight, begin, end)
+    return trace(_source(judge, stage), [whole], {stage.step: _bound(judge, whole)})
+
+
+def _source(judge: Judge, stage: StepData) -> TraceSource:
+    """Return whole periods of a criterion, of a latency as they are in the history."""
+    name = judge.criterion.window_value.metric
+    if name is not None and _is_latency(judge):
+        metric = judge.metrics[name]
+        points = stage.split.points(name, metric.statistic)
+
+        def latency(start: int) -> WindowCounts | None:
+            value = points.get(start)
+            return None if value is None else WindowCounts(Counts(1.0, value), value)
+
+        return TraceSource(latency, stage.split.period_s, TraceForm.LEVEL, metric.unit)
+    source = source_of(judge, stage.series)
+    period_s = max(source.period_s, stage.split.period_s)
+
+    def measure(start: int) -> WindowCounts | None:
+        return source.measure(start + period_s - source.period_s)  # its minute with data
+
+    return replace(source, measure=measure, period_s=period_s, extremes=True)
+
+
+def _bound(judge: Judge, span: WeightSpan) -> float | None:
+    return latency_limit(judge) if _is_latency(judge) else limit_of(judge, span)
+
+
+def _is_latency(judge: Judge) -> bool:
+    name = judge.criterion.window_value.metric
+    return name is not None and judge.metrics[name].percentile is not None
+
+
+# --- Charts ---------------------------------------------------------------------------------------
+
+
 def _chart(identity: str, one: CriterionHistory, fault: Fault | None) -> Chart | None:
     """Return the history of a criterion, with the starts that it rolled back and where it did.
 
@@ -199,7 +352,7 @@ def _fault_chart(identity: str, one: CriterionHistory, shown: Backtest) -> Chart
     if one.with_fault is None or run is None or fault is None:
         return None
     words = f"{fault.effect}, from {from_unix(run.fault_at):%H:%M} to {from_unix(run.end):%H:%M}"
-    ended = "rolled back" if run.found_fault else _ENDINGS[run.ending]
+    ended = "rolled back" if run.found_fault else ENDINGS[run.ending]
     title = f"{one.name} in the start of {from_unix(run.start):%d %b %H:%M}, which was {ended}"
     mark = Shading(run.fault_at, run.end, Mark.FAULT, words)
     return chart(identity, title, one.with_fault, [mark])

@@ -4,12 +4,17 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from statistics import median
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from controller.immutable import Immutable, field
 from controller.ports.json_view import Count, Percent
 
 Ending: TypeAlias = Literal["promoted", "held", "rolled_back"]
+ENDINGS: Final[Mapping[Ending, str]] = {
+    "promoted": "promoted",
+    "held": "held",
+    "rolled_back": "rolled back",
+}
 
 
 class NotCounted(StrEnum):
@@ -42,6 +47,13 @@ class Run(Immutable):
     def found_fault(self) -> bool:
         """True for a run that was rolled back after its fault had begun."""
         return bool(self.fault_at) and self.ending == "rolled_back"
+
+
+class TimeSpan(Immutable):
+    """From `begin` to `end`, unix seconds."""
+
+    begin: int
+    end: int
 
 
 class Place(Immutable):
@@ -126,3 +138,47 @@ class Outcome(Immutable):
         """Requests that met the fault until the rollback, in half of the runs that found it."""
         counts = [one.bad_requests for one in self.faulty if one.found_fault]
         return median(counts) if counts else None
+
+
+# --- Rollbacks as events --------------------------------------------------------------------------
+
+# Rollbacks that are no further apart than this are one row: neighbouring starts meet one event.
+_EVENT_S: Final = 3_600
+
+
+class RollbackEvent(Immutable):
+    """Rollbacks for the same causes in the same step, shortly after each other.
+
+    first, last: when they happened, unix seconds. starts: how many, and `begun` when those began.
+    """
+
+    causes: tuple[str, ...]
+    weight: int
+    first: int
+    last: int
+    starts: int
+    begun: TimeSpan
+
+
+def rollback_events(outcome: Outcome) -> list[RollbackEvent]:
+    """Return the rollbacks of all starts as events, the one with most starts first."""
+    back = [one for one in outcome.runs if one.ending == "rolled_back"]
+    groups: list[list[Run]] = []
+    for one in sorted(back, key=lambda run: (run.causes, run.weight, run.end)):
+        before = groups[-1][-1] if groups else None
+        same = before is not None and (before.causes, before.weight) == (one.causes, one.weight)
+        if before is None or not same or one.end - before.end > _EVENT_S:
+            groups.append([])
+        groups[-1].append(one)
+    events = [
+        RollbackEvent(
+            causes=runs[0].causes,
+            weight=runs[0].weight,
+            first=runs[0].end,
+            last=runs[-1].end,
+            starts=len(runs),
+            begun=TimeSpan(min(run.start for run in runs), max(run.start for run in runs)),
+        )
+        for runs in groups
+    ]
+    return sorted(events, key=lambda event: (-event.starts, event.first))

@@ -16,11 +16,10 @@ from controller.core.units import (
 from controller.immutable import Immutable
 from controller.ports.json_view import Count, Time
 from controller.safe_text import printable_block
-from controller.tools.backtest.bounds import Suggestion
-from controller.tools.backtest.outcome import Ending, NotCounted, Outcome, Place
+from controller.tools.backtest.outcome import ENDINGS, NotCounted, Outcome, Place
 from controller.tools.backtest.play import BacktestSetup
+from controller.tools.backtest.run import Suggestion
 
-_ENDINGS: Final[tuple[Ending, ...]] = ("promoted", "held", "rolled_back")
 _NOT_COUNTED: Final = {
     NotCounted.NO_BASELINE: "have not enough history before them for a baseline",
     NotCounted.UNFINISHED: "are on hold when the history ends",
@@ -137,10 +136,10 @@ def _lines(shown: Backtest) -> Iterator[str]:
     apart = format_duration(shown.apart)
     yield f"{span}, {count_text(len(outcome.runs), 'start')} {apart} apart"
     yield ""
-    for ending in _ENDINGS:
+    for ending, words in ENDINGS.items():
         runs = outcome.count(ending)
         share = format_percent(runs / len(outcome.runs), 3)
-        yield f"  {ending.replace('_', ' '):<12} {number_text(runs):>7}  {share:>7}"
+        yield f"  {words:<12} {number_text(runs):>7}  {share:>7}"
     for place in outcome.places():
         starts = count_text(place.runs, "start")
         yield f"    criterion {place.criterion} rolled back {starts} at {place.weight}%"

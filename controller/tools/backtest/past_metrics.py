@@ -5,8 +5,7 @@ it as a
 step does: each path gets its share of the counts, and both have the percentiles of the whole.
 """
 
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from random import Random
 from typing import Final, TypeAlias
@@ -219,9 +218,3 @@ def spread_over_minutes(points: Points, period_s: int) -> Points:
         for at, value in points.items()
         for offset in range(minutes)
     }
-
-
-def cut(points: Points, times: list[int], begin: int, end: int) -> dict[int, float]:
-    """Return the part of `points` from `begin` to `end`; times: all of their times, in order."""
-    inside: Iterable[int] = times[bisect_left(times, begin) : bisect_left(times, end)]
-    return {at: points[at] for at in inside}

@@ -6,17 +6,17 @@ windows of a literal criterion may fail.
 """
 
 import dataclasses
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 from controller.core.decide import decide, decide_progressing
 from controller.core.events import Started
 from controller.core.judge.criterion_judge import CriterionJudge
 from controller.core.judge.evidence import BaselineMeasurement, StepInterval, Tally
 from controller.core.judge.judgement import judge
-from controller.core.judge.sequential_evidence import CriterionTests, fold_minute, tests_of
+from controller.core.judge.sequential_evidence import fold_minute, tests_of
 from controller.core.judge.series import SAMPLE_COUNT
 from controller.core.judge.series import query as query_of
 from controller.core.judge.tally import window_starts
@@ -41,9 +41,9 @@ from controller.operations.start.baselines import (
 )
 from controller.tools.backtest.faults import Fault, add_fault
 from controller.tools.backtest.outcome import Ending, NotCounted, Run
-from controller.tools.backtest.past_metrics import HistorySplit, Points, cut, longer_periods
+from controller.tools.backtest.past_metrics import HistorySplit, Points, longer_periods
 from controller.tools.backtest.prepare import BacktestInput
-from controller.tools.backtest.step_on_history import JudgedCriterion, StepData, WindowCache
+from controller.tools.backtest.step_on_history import JudgedCriterion, StepData
 
 
 class BacktestSetup(Immutable):
@@ -116,29 +116,28 @@ class BacktestPlayer:
             return None
         span, value = self._last_baseline.get(request.criterion, (None, None))
         if span != request.span:  # a window with fixed ends is the same for every start
-            series = {query: self._cut(query, request.span) for query in request.queries}
+            series = {one: Series(self._points(one, request.span)) for one in request.queries}
             value = frozen_value(request, series)
             self._last_baseline[request.criterion] = request.span, value
         return value
 
-    def _cut(self, query: MetricQuery, span: Span) -> Series:
+    def _points(self, query: MetricQuery, span: Span) -> Points:
+        """Return what `query` would answer of `span`, before any canary."""
         if query not in self._whole:
-            points = self._points(query)
-            self._whole[query] = points, sorted(points)
-        return Series(cut(*self._whole[query], span.start, span.end))
+            columns = self.history.columns
+            found: Points = {}
+            for name, metric in self.policy.metrics.items():
+                points = columns.get((name, query.statistic), {})
+                if points and query_of(metric, query.statistic, query.period_s) == query:
+                    samples = columns.get((name, SAMPLE_COUNT), {})
+                    found = longer_periods(points, samples, query.statistic, query.period_s)
+                    break
+            self._whole[query] = found, sorted(found)
+        points, times = self._whole[query]
+        begin, end = bisect_left(times, span.start), bisect_left(times, span.end)
+        return {at: points[at] for at in times[begin:end]}
 
-    def _points(self, query: MetricQuery) -> Points:
-        """Return what `query` would answer about the time before any canary."""
-        columns = self.history.columns
-        for name, metric in self.policy.metrics.items():
-            points = columns.get((name, query.statistic), {})
-            if points and query_of(metric, query.statistic, query.period_s) == query:
-                samples = columns.get((name, SAMPLE_COUNT), {})
-                return longer_periods(points, samples, query.statistic, query.period_s)
-        return {}
 
-
-@dataclass(slots=True)
 class _JudgedStep:
     """One step as one start judges it.
 
@@ -146,22 +145,15 @@ class _JudgedStep:
     window by window.
     """
 
-    stage: StepData
-    criteria: Mapping[str, JudgedCriterion]
-    judges: dict[str, CriterionJudge[Any]] = field(init=False)
-    measures: dict[str, WindowCache] = field(init=False)
-    tests: list[tuple[CriterionTests, WindowCache]] = field(init=False)
-    literal: list[tuple[str, JudgedCriterion]] = field(init=False)
-    _timed: list[WindowCache] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.judges = {name: criterion.judge for name, criterion in self.criteria.items()}
-        self.measures = {name: criterion.windows for name, criterion in self.criteria.items()}
-        judged = [(criterion.tests, criterion.windows) for criterion in self.criteria.values()]
-        self.tests = [(tests, windows) for tests, windows in judged if tests is not None]
+    def __init__(self, stage: StepData, baselines: Mapping[str, BaselineMeasurement]) -> None:
+        self.stage, self.criteria = stage, stage.criteria(baselines)
+        judged = self.criteria.items()
+        self.judges = {name: criterion.judge for name, criterion in judged}
+        self.measures = {name: criterion.windows for name, criterion in judged}
+        self.tests = [(one.tests, one.windows) for _, one in judged if one.tests is not None]
         self.literal = [
             (name, criterion)
-            for name, criterion in self.criteria.items()
+            for name, criterion in judged
             if criterion.judge.has_windows and not criterion.judge.criterion.sequential
         ]
         self._timed = list({id(windows.times): windows for _, windows in self.tests}.values())
@@ -243,7 +235,7 @@ class _SimulatedRollout:
         self.judged_from = rollout.judged_from or 0
         self.bake_end = self.policy.bake_end_of(rollout.step, self.judged_from)
         stage = self.player.stages[rollout.step]
-        self.steps.append(_JudgedStep(stage, stage.criteria(rollout.evidence.baselines)))
+        self.steps.append(_JudgedStep(stage, rollout.evidence.baselines))
         self.applied.append(tick)
 
     # --- evidence ---------------------------------------------------------------------------------
@@ -286,29 +278,19 @@ class _SimulatedRollout:
         ending = _ENDINGS[state.phase]
         failed = tuple(finding.criterion for finding in findings if finding.fails)
         undecided = tuple(finding.criterion for finding in findings if finding.blocks_advance)
+        fault, ends = self.player.setup.fault, [*self.applied[1:], tick]
+        spans = list(zip(self.steps, self.applied, ends, strict=True))
+        faulty = (at for step, at, _ in spans if fault and step.stage.weight >= fault.weight)
         return Run(
             start=self.start,
             end=tick,
             ending=ending,
             weight=self.policy.steps[self.rollout.step].weight,
             causes=() if ending == "promoted" else failed or undecided,
-            fault_at=self._fault_at,
-            bad_requests=self._bad_requests(tick),
+            fault_at=next(faulty, 0),
+            bad_requests=sum(step.stage.bad_requests(begin, until) for step, begin, until in spans),
             applied=tuple(self.applied),
         )
-
-    @property
-    def _fault_at(self) -> int:
-        """When the added fault began; 0 for none so far."""
-        fault = self.player.setup.fault
-        steps = zip(self.steps, self.applied, strict=True)
-        began = (at for step, at in steps if fault and step.stage.weight >= fault.weight)
-        return next(began, 0)
-
-    def _bad_requests(self, end: int) -> float:
-        """Return how many requests of the canary met the added fault until `end`."""
-        spans = zip(self.steps, self.applied, [*self.applied[1:], end], strict=True)
-        return sum(step.stage.bad_requests(begin, until) for step, begin, until in spans)
 
 
 _ENDINGS: Final[Mapping[Phase, Ending]] = {

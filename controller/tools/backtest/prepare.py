@@ -3,7 +3,7 @@
 Whatever a backtest reads otherwise than a rollout does is a note, which its page shows.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Final
@@ -20,7 +20,6 @@ from controller.tools.backtest.past_metrics import (
     Points,
     compared_metrics,
     request_counts,
-    spread_over_minutes,
 )
 
 # Ends the name of a metric whose periods are spread over their minutes.
@@ -203,9 +202,11 @@ class _Fitting:
         ignored += ["approvals"] if any(one.approval for one in self.policy.steps) else []
         if ignored:
             self.note(f"nothing waits for {', '.join(ignored)}")
+        # Within a period the history shows nothing new.
+        delay_s = ceil_to(int(self.policy.evaluation_delay.total_seconds()), self.history.period_s)
         changes: dict[str, Any] = {
             **dict.fromkeys(_NOT_PLAYED),
-            "evaluation_delay": self._evaluation_delay(),
+            "evaluation_delay": timedelta(seconds=delay_s),
             "criteria": self.criteria,
             "metrics": self.metrics,
             "steps": tuple(steps),
@@ -215,11 +216,6 @@ class _Fitting:
         history = replace(self.history, columns=self.columns, filled=self.filled)
         return BacktestInput(policy, history, (*self.history.notes, *self.notes))
 
-    def _evaluation_delay(self) -> timedelta:
-        """Return the delay in whole periods: within one, the history shows nothing new."""
-        delay_s = int(self.policy.evaluation_delay.total_seconds())
-        return timedelta(seconds=ceil_to(delay_s, self.history.period_s))
-
     def _gate(self, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
         return names and tuple(name for name in names if name in self.criteria)
 
@@ -227,13 +223,3 @@ class _Fitting:
 def by_minute_source(metric: str) -> str | None:
     """Return the metric whose periods `metric` has by minute; None where it is a metric itself."""
     return metric.removesuffix(_BY_MINUTE) if metric.endswith(_BY_MINUTE) else None
-
-
-def series_points(
-    columns: Mapping[ColumnKey, Points], metric: str, statistic: str, period_s: int
-) -> Points:
-    """Return one column, or what is read by minute of it."""
-    source = by_minute_source(metric)
-    if source is None:
-        return columns.get((metric, statistic), {})
-    return spread_over_minutes(columns.get((source, statistic), {}), period_s)

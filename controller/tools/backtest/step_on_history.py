@@ -21,8 +21,13 @@ from controller.core.policy import Policy
 from controller.core.stats.combined_tests import NO_CONTROL, ControlState, MinuteRatios
 from controller.core.units import MINUTE_S
 from controller.immutable import Immutable, replace
-from controller.tools.backtest.past_metrics import HistorySplit, as_minutes, longer_periods
-from controller.tools.backtest.prepare import by_minute_source, series_points
+from controller.tools.backtest.past_metrics import (
+    HistorySplit,
+    as_minutes,
+    longer_periods,
+    spread_over_minutes,
+)
+from controller.tools.backtest.prepare import by_minute_source
 
 # How many windows of a criterion are kept: several times what the neighbours of a start share.
 _MOST_KEPT: Final = 4_096
@@ -71,20 +76,14 @@ class _RememberingJudge:
         """Return what the judge returns."""
         if control is not NO_CONTROL:
             return self._judge.minute_ratios(window, control, judged=judged, minutes=minutes)
-        key = (
-            id(window),
-            judged,
-            minutes,
-        )  # quicker than its hash; it is kept, so no other has its id
+        # An id is quicker than a hash. The window is kept, so no other one has its id.
+        key = (id(window), judged, minutes)
         known = self._known.get(key)
         if known is None:
             if len(self._known) >= _MOST_KEPT:
                 self._known.clear()
-            known = (
-                window,
-                self._judge.minute_ratios(window, control, judged=judged, minutes=minutes),
-            )
-            self._known[key] = known
+            ratios = self._judge.minute_ratios(window, control, judged=judged, minutes=minutes)
+            known = self._known[key] = window, ratios
         return known[1]
 
     def after_gap(self, control: ControlState, minutes: int) -> ControlState:
@@ -129,8 +128,11 @@ class StepData:
 
     def _points(self, metric: str, statistic: str, period_s: int) -> Mapping[int, float]:
         columns, own_s = self.split.columns, self.split.period_s
-        points = series_points(columns, metric, statistic, own_s)
-        if by_minute_source(metric) is not None or period_s == own_s:
+        source = by_minute_source(metric)
+        if source is not None:
+            return spread_over_minutes(columns.get((source, statistic), {}), own_s)
+        points = columns.get((metric, statistic), {})
+        if period_s == own_s:
             return points
         if period_s == MINUTE_S:
             return as_minutes(points, own_s)

@@ -104,12 +104,11 @@ def backtest(
 
     A release that changes nothing is played on the history of POLICY's metrics, by the real judge.
     """
-    from controller.tools.backtest.bounds import wider_bounds
     from controller.tools.backtest.faults import parse_fault
     from controller.tools.backtest.page import Backtest, backtest_data, backtest_text
     from controller.tools.backtest.play import BacktestSetup
     from controller.tools.backtest.prepare import prepare
-    from controller.tools.backtest.run import run_backtest
+    from controller.tools.backtest.run import run_backtest, wider_bounds
 
     logging.disable()
     if inject is not None and max_false_rollbacks is not None:

@@ -9,7 +9,7 @@ import pytest
 
 from controller.core.observation import MetricQuery, Span
 from controller.errors import MetricsError, UsageError
-from controller.tools.backtest.cloudwatch_history import (
+from controller.tools.backtest.compose import (
     HistoryRequest,
     read_history,
 )

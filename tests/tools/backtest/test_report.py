@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from controller.core.units import from_unix
-from controller.tools.backtest.outcome import Outcome, Run
-from controller.tools.backtest.page_figures import criterion_histories, rollback_events
+from controller.tools.backtest.html import criterion_histories
+from controller.tools.backtest.outcome import Outcome, Run, rollback_events
 from controller.tools.backtest.play import BacktestSetup
 from tests.support.backtests import BEGIN, PERIOD_S, rows_of, shop, subject_of
 
