@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
+
+import msgspec
 
 from controller.adapters.iam.caller import caller_identity
 from controller.bootstrap.account import AwsAccount, real_account
@@ -31,6 +33,8 @@ _DAYS_PER_CALL: Final = 7
 _PRICE_PER_METRIC: Final = 0.01 / 1_000
 
 Announce = Callable[[str], object]
+# The points of each day.
+_Days: TypeAlias = dict[str, dict[int, float]]
 
 
 def account_history(policy: Policy, days: int, period_s: int, announce: Announce) -> PastMetrics:
@@ -197,7 +201,7 @@ class _Cache:
 
     def __init__(self, request: HistoryRequest) -> None:
         self._request = request
-        self._days: dict[MetricQuery, dict[str, dict[str, float]]] = {}
+        self._days: dict[MetricQuery, _Days] = {}
 
     def missing(self, one: MetricQuery, days: Iterable[int]) -> list[int]:
         """Return the days of `one` that are not kept."""
@@ -208,30 +212,8 @@ class _Cache:
         """Keep what `one` showed in the whole days of `span`, also those without a datapoint."""
         kept = self._load(one)
         for day in range(span.start, span.end, DAY_S):
-            kept[_day_key(day)] = {
-                str(at): value for at, value in points.items() if day <= at < day + DAY_S
-            }
-        self._save(one, kept)
-
-    def points(self, one: MetricQuery, days: Iterable[int]) -> dict[int, float]:
-        """Return the datapoints of `one` in these days."""
-        kept = self._load(one)
-        return {int(at): value for day in days for at, value in kept[_day_key(day)].items()}
-
-    def _file(self, one: MetricQuery) -> Path:
-        parts = one.place, one.name, one.statistic, one.period_s, *one.dimensions
-        text = json.dumps([self._request.account, *map(str, parts)])
-        return self._request.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"
-
-    def _load(self, one: MetricQuery) -> dict[str, dict[str, float]]:
-        if one not in self._days:
-            try:
-                self._days[one] = _checked(json.loads(self._file(one).read_text()))
-            except (OSError, ValueError):  # nothing is kept, or it is damaged: it is read again
-                self._days[one] = {}
-        return self._days[one]
-
-    def _save(self, one: MetricQuery, kept: Mapping[str, Mapping[str, float]]) -> None:
+            inside = {at: value for at, value in points.items() if day <= at < day + DAY_S}
+            kept[_day_key(day)] = inside
         file = self._file(one)
         scratch = file.with_suffix(f".{os.getpid()}")
         try:
@@ -241,18 +223,24 @@ class _Cache:
         except OSError as error:
             raise UsageError(f"{file.parent}: no day can be kept: {error.strerror}") from error
 
+    def points(self, one: MetricQuery, days: Iterable[int]) -> dict[int, float]:
+        """Return the datapoints of `one` in these days."""
+        kept = self._load(one)
+        return {at: value for day in days for at, value in kept[_day_key(day)].items()}
+
+    def _file(self, one: MetricQuery) -> Path:
+        parts = one.place, one.name, one.statistic, one.period_s, *one.dimensions
+        text = json.dumps([self._request.account, *map(str, parts)])
+        return self._request.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"
+
+    def _load(self, one: MetricQuery) -> _Days:
+        if one not in self._days:
+            try:
+                self._days[one] = msgspec.json.decode(self._file(one).read_bytes(), type=_Days)
+            except (OSError, msgspec.DecodeError):  # nothing is kept, or it is damaged: read again
+                self._days[one] = {}
+        return self._days[one]
+
 
 def _day_key(day: int) -> str:
     return from_unix(day).date().isoformat()
-
-
-def _checked(kept: object) -> dict[str, dict[str, float]]:
-    """Return what a file keeps. Raises ValueError when it is not days with numbers by time."""
-    if not isinstance(kept, dict):
-        raise ValueError("is no mapping of days")
-    for points in kept.values():
-        if not isinstance(points, dict):
-            raise ValueError("a day is no mapping of times")
-        if not all(at.isdigit() and isinstance(point, int | float) for at, point in points.items()):
-            raise ValueError("a day has other things than numbers")
-    return kept

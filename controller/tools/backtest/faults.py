@@ -15,7 +15,7 @@ from controller.core.policy.comparison import Increase, Level, Ratio
 from controller.core.units import number_text, parse_duration, parse_percent
 from controller.errors import UsageError
 from controller.immutable import Immutable
-from controller.tools.backtest.past_metrics import HistorySplit, drawn, request_counts
+from controller.tools.backtest.past_metrics import SEED, HistorySplit, drawn, request_counts
 
 FaultKind: TypeAlias = Literal["errors", "latency", "hang"]
 
@@ -94,11 +94,11 @@ def parse_fault(text: str, policy: Policy) -> Fault:
     return Fault(text, kind, size, weight, seconds)
 
 
-def add_fault(split: HistorySplit, fault: Fault, seed: int) -> None:
+def add_fault(split: HistorySplit, fault: Fault) -> None:
     """Add `fault` to the canary's columns of `split`, and note the requests that meet it."""
     requests = _canary_requests(split)
     share = 1.0 if fault.kind == "latency" else fault.size
-    draw = Random(f"{seed} fault {split.weight}")  # noqa: S311 - a simulation, no secret
+    draw = Random(f"{SEED} fault {split.weight}")  # noqa: S311 - a simulation, no secret
     split.bad_requests = {at: drawn(draw, n, share) for at, n in sorted(requests.items())}
     for metric in _touched(split.policy, fault.kind):
         if fault.kind == "errors":

@@ -220,7 +220,7 @@ def criterion_histories(setup: BacktestSetup, outcome: Outcome) -> list[Criterio
             continue
         if steps[-1] not in stages:
             weight = policy.steps[steps[-1]].weight
-            split = HistorySplit(policy, history, weight, setup.seed)
+            split = HistorySplit(policy, history, weight)
             stages[steps[-1]] = StepData(policy, steps[-1], split)
         judge = judge_of(name, policy.criteria[name], policy)
         back = [run for run in outcome.runs if run.ending == "rolled_back" and name in run.causes]

@@ -21,6 +21,8 @@ Points: TypeAlias = Mapping[int, float]
 ColumnKey: TypeAlias = tuple[str, str]
 """Metric name and statistic."""
 
+# Of all that is drawn, so that a history is always divided alike.
+SEED: Final = 1
 # Up to this many failures are divided one by one; of more, a normal number is drawn.
 _SINGLE_UP_TO: Final = 64
 
@@ -89,22 +91,22 @@ class HistorySplit:
     """The columns of a history as they would have been while the canary had `weight` percent.
 
     Failures and other counts are drawn one by one, so that the canary's vary as they do when
-    requests are divided by chance; the same seed divides them alike.
+    requests are divided by chance, and alike each time.
 
     bad_requests: requests of the canary that meet an added fault, by period.
     """
 
-    def __init__(self, policy: Policy, history: PastMetrics, weight: int, seed: int) -> None:
+    def __init__(self, policy: Policy, history: PastMetrics, weight: int) -> None:
         self.policy, self.weight = policy, weight
         self.period_s, self.begin, self.end = history.period_s, history.begin, history.end
         self.bad_requests: Points = {}
         self.columns: dict[ColumnKey, dict[int, float]] = {}
         for key, points in history.columns.items():
-            self.columns[key] = dict(self._divided(key, points, seed))
+            self.columns[key] = dict(self._divided(key, points))
         for _, comparison in policy.comparisons():
             for ratio in (comparison.measured, comparison.control):
                 if isinstance(ratio, Ratio) and ratio.counts == "successes":
-                    self._divide_successes(history, ratio, seed)
+                    self._divide_successes(history, ratio)
         for canary, stable in history.filled.items():
             for statistic in ("Sum", SAMPLE_COUNT):
                 self._leave_the_rest(history, (canary, statistic), (stable, statistic))
@@ -113,20 +115,20 @@ class HistorySplit:
         """Return the datapoints of one column, to be read or changed."""
         return self.columns.setdefault((metric, statistic), {})
 
-    def _divided(self, key: ColumnKey, points: Points, seed: int) -> Points:
+    def _divided(self, key: ColumnKey, points: Points) -> Points:
         metric, statistic = key
         share = self._share(metric)
-        if share == 1 or statistic not in ("Sum", SAMPLE_COUNT):
-            return {} if share == 0 else points
         if share == 0:
             return {}
+        if share == 1 or statistic not in ("Sum", SAMPLE_COUNT):
+            return points
         if statistic == SAMPLE_COUNT or metric in request_counts(self.policy).values():
             divided = {at: float(round(value * share)) for at, value in points.items()}
             return {at: value for at, value in divided.items() if value}
-        draw = Random(f"{seed} {metric} {self.weight}")  # noqa: S311 - a simulation, no secret
+        draw = Random(f"{SEED} {metric} {self.weight}")  # noqa: S311 - a simulation, no secret
         return {at: drawn(draw, value, share) for at, value in sorted(points.items())}
 
-    def _divide_successes(self, history: PastMetrics, counted: Ratio, seed: int) -> None:
+    def _divide_successes(self, history: PastMetrics, counted: Ratio) -> None:
         """Divide by chance what did not succeed; the first count of successes has what is left.
 
         Requests and successes that are divided one without the other differ by chance alone.
@@ -135,7 +137,7 @@ class HistorySplit:
         keys = [(name, self.policy.metrics[name].statistic) for name in names]
         if len(keys) < 2 or share in (0, 1) or any(key not in history.columns for key in keys):
             return
-        draw = Random(f"{seed} {names[1]} {self.weight}")  # noqa: S311 - a simulation, no secret
+        draw = Random(f"{SEED} {names[1]} {self.weight}")  # noqa: S311 - a simulation, no secret
         total, first, *others = keys
         for key in others:
             whole = history.columns[key]

@@ -47,15 +47,11 @@ from controller.tools.backtest.step_on_history import JudgedCriterion, StepData
 
 
 class BacktestSetup(Immutable):
-    """What is played: the same for every start.
-
-    every: time between ticks. seed: of the division of requests between the paths.
-    """
+    """What is played, the same for every start. every: time between ticks."""
 
     subject: BacktestInput
     every: timedelta
     fault: Fault | None = None
-    seed: int = 1
 
 
 def planned_time(policy: Policy, every: timedelta) -> timedelta:
@@ -87,9 +83,9 @@ class BacktestPlayer:
 
     def _stage(self, step: int) -> StepData:
         weight, fault = self.policy.steps[step].weight, self.setup.fault
-        split = HistorySplit(self.policy, self.history, weight, self.setup.seed)
+        split = HistorySplit(self.policy, self.history, weight)
         if fault is not None and weight >= fault.weight:
-            add_fault(split, fault, self.setup.seed)
+            add_fault(split, fault)
         return StepData(self.policy, step, split)
 
     def play(self, start: int) -> Run | NotCounted:

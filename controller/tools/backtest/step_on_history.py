@@ -63,7 +63,10 @@ class WindowCache:
 
 
 class _RememberingJudge:
-    """A sequential judge that works the ratios of a window out once, while no control is known."""
+    """A sequential judge that works the ratios of a window out once, while no control is known.
+
+    Its methods return what those of the judge return.
+    """
 
     def __init__(self, judge: SequentialJudge[Any]) -> None:
         self.name, self.first_test = judge.name, judge.first_test
@@ -73,7 +76,6 @@ class _RememberingJudge:
     def minute_ratios(
         self, window: WindowCounts, control: ControlState, *, judged: bool, minutes: int
     ) -> tuple[list[MinuteRatios], ControlState]:
-        """Return what the judge returns."""
         if control is not NO_CONTROL:
             return self._judge.minute_ratios(window, control, judged=judged, minutes=minutes)
         # An id is quicker than a hash. The window is kept, so no other one has its id.
@@ -87,13 +89,11 @@ class _RememberingJudge:
         return known[1]
 
     def after_gap(self, control: ControlState, minutes: int) -> ControlState:
-        """Return what the judge returns."""
         return self._judge.after_gap(control, minutes)
 
     def limit_ratios(
         self, ratios: list[MinuteRatios], window: WindowCounts, control: ControlState, age_s: int
     ) -> list[MinuteRatios]:
-        """Return what the judge returns."""
         return self._judge.limit_ratios(ratios, window, control, age_s)
 
 

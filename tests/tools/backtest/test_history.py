@@ -40,7 +40,7 @@ def control_policy() -> Policy:
 
 @pytest.mark.parametrize("weight", [10, 50, 100])
 def test_the_canary_gets_its_share_and_its_failures_vary_as_by_chance(weight: int) -> None:
-    split = HistorySplit(shop(), history(), weight, seed=1)
+    split = HistorySplit(shop(), history(), weight)
     assert set(split.columns["requests", "Sum"].values()) == {10.0 * weight}
     failures = list(split.columns["errors", "Sum"].values())
     mean = sum(failures) / len(failures)
@@ -60,7 +60,7 @@ def test_what_did_not_succeed_varies_as_by_chance_too(weight: int) -> None:
     counts = {"requests": 1_000.0, "ok": 897.0, "moved": 93.0}
     whole = PastMetrics(300, {(name, "Sum"): dict.fromkeys(TIMES, n) for name, n in counts.items()})
     requests, *successes = (
-        HistorySplit(policy, whole, weight, seed=1).columns[name, "Sum"] for name in counts
+        HistorySplit(policy, whole, weight).columns[name, "Sum"] for name in counts
     )
     failures = [requests[at] - sum(success[at] for success in successes) for at in TIMES]
     mean = sum(failures) / len(failures)
@@ -73,7 +73,7 @@ def test_what_did_not_succeed_varies_as_by_chance_too(weight: int) -> None:
 def test_the_stable_path_keeps_what_the_canary_did_not_get(weight: int) -> None:
     policy = control_policy()
     whole = history(requests="direct", errors="failed")
-    split = HistorySplit(policy, whole, weight, seed=1)
+    split = HistorySplit(policy, whole, weight)
     for canary, stable in whole.filled.items():
         rest = split.columns[stable, "Sum"]
         if weight == 100:
@@ -87,8 +87,8 @@ def test_the_stable_path_keeps_what_the_canary_did_not_get(weight: int) -> None:
 
 
 def faulty(text: str) -> HistorySplit:
-    split = HistorySplit(shop(), history(), 10, seed=1)
-    add_fault(split, parse_fault(text, shop()), seed=1)
+    split = HistorySplit(shop(), history(), 10)
+    add_fault(split, parse_fault(text, shop()))
     return split
 
 
