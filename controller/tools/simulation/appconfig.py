@@ -59,7 +59,7 @@ class Deployment:
     @property
     def is_live(self) -> bool:
         """Whether all functions get its version."""
-        return self.state == "COMPLETE" or self.state == "BAKING"
+        return self.state in ("COMPLETE", "BAKING")
 
     def advance(self, now: datetime) -> None:
         """Bring its state up to `now`."""
@@ -128,7 +128,9 @@ class SimulatedAppConfig(SimulatedTarget):
     def document(self) -> Any:
         """What is deployed: to all functions, or to all but those of a deployment that grows."""
         self._advance()
-        return self.versions[self._live().version]
+        own = [one for one in self.deployments if one.profile == self._target.profile]
+        live = next(one for one in reversed(own) if one.is_live)
+        return self.versions[live.version]
 
     @property
     def weight(self) -> int:
@@ -205,30 +207,17 @@ class SimulatedAppConfig(SimulatedTarget):
     def _get_version(self, request: Mapping[str, Any]) -> AwsResponse:
         operation = "GetHostedConfigurationVersion"
         self._check_profile(operation, request)
-        document = self.versions.get(request["VersionNumber"])
+        number = request["VersionNumber"]
+        document = self.versions.get(number)
         if document is None:
-            raise _not_found(operation, f"version {request['VersionNumber']}")
-        return {
-            "ApplicationId": self._target.application,
-            "ConfigurationProfileId": self._target.profile,
-            "VersionNumber": request["VersionNumber"],
-            "Content": BytesIO(json.dumps(document).encode()),
-            "ContentType": "application/json",
-        }
+            raise _not_found(operation, f"version {number}")
+        content = BytesIO(json.dumps(document).encode())
+        return {**self._version(number, "application/json"), "Content": content}
 
     def _list_versions(self, request: Mapping[str, Any]) -> AwsResponse:
         self._check_profile("ListHostedConfigurationVersions", request)
-        return {
-            "Items": [
-                {
-                    "ApplicationId": self._target.application,
-                    "ConfigurationProfileId": self._target.profile,
-                    "VersionNumber": number,
-                    "ContentType": "application/json",
-                }
-                for number in sorted(self.versions, reverse=True)
-            ]
-        }
+        newest_first = sorted(self.versions, reverse=True)
+        return {"Items": [self._version(number, "application/json") for number in newest_first]}
 
     def _create_version(self, request: Mapping[str, Any]) -> AwsResponse:
         operation = "CreateHostedConfigurationVersion"
@@ -237,13 +226,15 @@ class SimulatedAppConfig(SimulatedTarget):
         if request.get("LatestVersionNumber", latest) != latest:
             raise client_error(operation, "ConflictException", "There is a newer version")
         content = request["Content"]
-        number = self.save(json.loads(content))
+        made = self._version(self.save(json.loads(content)), request["ContentType"])
+        return {**made, "Content": BytesIO(content)}
+
+    def _version(self, number: int, content_type: str) -> AwsResponse:
         return {
             "ApplicationId": self._target.application,
             "ConfigurationProfileId": self._target.profile,
             "VersionNumber": number,
-            "Content": BytesIO(content),
-            "ContentType": request["ContentType"],
+            "ContentType": content_type,
         }
 
     def _start_deployment(self, request: Mapping[str, Any]) -> AwsResponse:
@@ -352,10 +343,6 @@ class SimulatedAppConfig(SimulatedTarget):
             return 0
         values = document if self._target.flag is None else document.get("values", {})
         return percentage_in(values, self._target.flag, self._target.attribute)
-
-    def _live(self) -> Deployment:
-        own = [one for one in self.deployments if one.profile == self._target.profile]
-        return next(one for one in reversed(own) if one.is_live)
 
     def _advance(self) -> None:
         for one in self.deployments[-2:]:  # no earlier one can be in progress

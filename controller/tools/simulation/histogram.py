@@ -3,6 +3,7 @@
 A draw takes its random generator, so that one seed always gives one world.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -212,11 +213,7 @@ def lognormal(rng: Random, count: int, median: float, sigma: float) -> Distribut
     """Return `count` latencies, in the unit of `median`; `sigma` is the spread of their log."""
     if count <= _SINGLE_UP_TO:
         middle = log(median)
-        values: dict[float, int] = {}
-        for _ in range(count):
-            value = rng.lognormvariate(middle, sigma)
-            values[value] = values.get(value, 0) + 1
-        return Distribution.of(values)
+        return Distribution.of(Counter(rng.lognormvariate(middle, sigma) for _ in range(count)))
     bins: dict[int, int] = {}
     remaining = count
     for index, chance in _bin_chances(median, sigma):

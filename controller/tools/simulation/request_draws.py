@@ -292,5 +292,4 @@ class RequestLogFeed:
         self._path = path
 
     def count(self, second: int) -> int:
-        """Return how many requests the path had in the minute that begins at `second`."""
         return sum(segment.requests for segment in self._traffic.counts(self._path, second))

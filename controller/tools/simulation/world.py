@@ -9,12 +9,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Final, TypeAlias, assert_never
+from typing import Any, Final, TypeAlias, TypeVar, assert_never
 
 from controller.core.policy import Alarm, Policy, TargetSpec
 from controller.tools.simulation.clock import VirtualClock
-from controller.tools.simulation.fakes.alarms import FakeAlarms
-from controller.tools.simulation.fakes.cloudwatch import FakeCloudWatch
+from controller.tools.simulation.fakes.cloudwatch import FakeAlarms, FakeCloudWatch
 from controller.tools.simulation.fakes.errors import (
     AwsResponse,
     Proceed,
@@ -28,7 +27,11 @@ from controller.tools.simulation.scenario.fault_events import (
     AliasReset,
     AttestationEvent,
     ExternalAction,
+    HooksRefuse,
+    LastingFault,
     ManualChange,
+    Outage,
+    RefusedRaises,
     SecondStart,
     StackUpdate,
 )
@@ -48,49 +51,7 @@ from controller.tools.simulation.target import SimulatedTarget, simulate
 _RETRY_DELAY = timedelta(seconds=5)
 
 
-class ExternalActors:
-    """Carries out the external actions of a script on `target`."""
-
-    def __init__(self, script: Script, clock: VirtualClock, target: SimulatedTarget) -> None:
-        self._script, self._clock, self._target = script, clock, target
-        self._planned: set[int] = set()
-        self._starts = 0
-        self._attestations: list[AttestationEvent] = []
-
-    def plan(self) -> None:
-        """Schedule every action whose moment has become known; each is scheduled once."""
-        for number, moment, act in self._script.external_actions():
-            if number not in self._planned:
-                self._planned.add(number)
-                self._plan_at(moment, act)
-
-    def take_starts(self) -> int:
-        """Return how many second starts have become due since the last call."""
-        due, self._starts = self._starts, 0
-        return due
-
-    def take_attestations(self) -> list[AttestationEvent]:
-        """Return the attestations that have become due since the last call."""
-        due, self._attestations = self._attestations, []
-        return due
-
-    def _plan_at(self, moment: datetime, act: ExternalAction) -> None:
-        self._clock.at(moment, lambda: self._perform(act))
-
-    def _perform(self, act: ExternalAction) -> None:
-        if self._target.busy:
-            self._plan_at(self._clock.now() + _RETRY_DELAY, act)
-            return
-        match act:
-            case ManualChange() | StackUpdate() | AliasReset():
-                self._target.perform(act)
-            case SecondStart():
-                self._starts += 1
-            case AttestationEvent():
-                self._attestations.append(act)
-            case unreachable:
-                assert_never(unreachable)
-
+_L = TypeVar("_L", bound=LastingFault)
 
 # Wraps a call: gets service, operation, request, and the call itself, which it may make or not.
 CallInterceptor: TypeAlias = Callable[[str, str, Mapping[str, Any], Proceed], AwsResponse]
@@ -150,14 +111,16 @@ class World:
         self._logs = FakeLogs(self.clock)
         self.lambda_ = FakeLambda(self.clock, self._rules, seed)
         self._target: SimulatedTarget | None = None
-        self._external_actors: ExternalActors | None = None
+        self._has_begun = False
+        self._planned = set[int]()  # numbers of external actions
+        self._starts, self._attestations = 0, list[AttestationEvent]()
         if target is not None:
             if live_since is not None:
                 self._weights.record(100, live_since.timestamp())
             self._target = simulate(target, self)
             self._target.begin(scenario.function.weight, adopted=live_since is not None)
-            self._external_actors = ExternalActors(self._script, self.clock, self._target)
-            self._external_actors.plan()
+            self._has_begun = True
+            self._plan_external_actions(self._target)
 
     @classmethod
     def for_policy(
@@ -252,16 +215,42 @@ class World:
         now_s = self.clock.now().timestamp()
         self._weights.record(weight, now_s)
         self._script.note_weight(weight, now_s)
-        if self._external_actors is not None:
-            self._external_actors.plan()
+        if self._target is not None and self._has_begun:
+            self._plan_external_actions(self._target)
+
+    def _plan_external_actions(self, target: SimulatedTarget) -> None:
+        """Schedule every external action whose moment has become known; each is scheduled once."""
+        for number, moment, act in self._script.external_actions():
+            if number not in self._planned:
+                self._planned.add(number)
+                self.clock.at(moment, partial(self._perform, target, act))
+
+    def _perform(self, target: SimulatedTarget, act: ExternalAction) -> None:
+        if target.busy:
+            self.clock.at(self.clock.now() + _RETRY_DELAY, partial(self._perform, target, act))
+            return
+        match act:
+            case ManualChange() | StackUpdate() | AliasReset():
+                target.perform(act)
+            case SecondStart():
+                self._starts += 1
+            case AttestationEvent():
+                self._attestations.append(act)
+            case unreachable:
+                assert_never(unreachable)
 
     def hook_refusal(self) -> str | None:
         """Return how hooks refuse now: `refused` or `failed`; None: they allow everything."""
-        return self._script.hook_refusal(self.clock.now().timestamp())
+        return next((event.how for event in self._active(HooksRefuse)), None)
 
     def refuses_raises(self) -> bool:
         """Tell whether Lambda denies every update that raises the weight now."""
-        return self._script.refuses_raises(self.clock.now().timestamp())
+        return any(self._active(RefusedRaises))
+
+    def _active(self, kind: type[_L]) -> Iterator[_L]:
+        """Yield the events of `kind` that last now."""
+        now_s = self.clock.now().timestamp()
+        yield from (event for event, _ in self._script.active(kind, now_s))
 
     @contextmanager
     def ahead(self, moment: datetime) -> Iterator[None]:
@@ -292,11 +281,13 @@ class World:
 
     def take_starts(self) -> int:
         """Return how many second starts have become due since the last call."""
-        return 0 if self._external_actors is None else self._external_actors.take_starts()
+        due, self._starts = self._starts, 0
+        return due
 
     def take_attestations(self) -> list[AttestationEvent]:
         """Return the attestations that have become due since the last call."""
-        return [] if self._external_actors is None else self._external_actors.take_attestations()
+        due, self._attestations = self._attestations, []
+        return due
 
     def add_alarm(self, name: str) -> None:
         """Add an alarm, OK since a day before the start; a scenario may change its state."""
@@ -329,7 +320,8 @@ class World:
     def _apply_outage(
         self, service: str, operation: str, request: Mapping[str, Any], proceed: Proceed
     ) -> AwsResponse:
-        how = self._script.outage(service, self.clock.now().timestamp())
+        outages = (event.how for event in self._active(Outage) if event.service == service)
+        how = next(outages, None)
         return proceed() if how is None else apply_outage(service, operation, how, proceed)
 
     def _rules(self) -> UpdateRules:

@@ -1,15 +1,20 @@
-"""Fake of CloudWatch metrics: published late, reduced to bins, no datapoint without values."""
+"""Fake of CloudWatch: its metrics, and the states of its alarms.
+
+Metrics are published late, reduced to bins, and have no datapoint without values.
+"""
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import ceil
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
+from controller.core.policy import alarm_name
 from controller.core.units import MINUTE_S, from_unix
 from controller.tools.simulation.clock import VirtualClock
-from controller.tools.simulation.fakes.errors import validation_error
+from controller.tools.simulation.fakes.errors import client_error, validation_error
 from controller.tools.simulation.fakes.metric_request import (
     MetricRequest,
     RequestedMetric,
@@ -25,6 +30,7 @@ from controller.tools.simulation.histogram import (
 )
 from controller.tools.simulation.scenario.metric_roles import Identity
 from controller.tools.simulation.scenario.scenario import Publication
+from controller.tools.simulation.scenario.timeline import Script
 
 # How long datapoints of a period are kept; a longer period is kept longer.
 _RETENTION = (
@@ -63,11 +69,9 @@ class PutMetricFeed:
         self._minutes[second] = merge((self.minute(second), values))
 
     def minute(self, second: int) -> Distribution:
-        """Return the values that were put into the minute that begins at `second`."""
         return self._minutes.get(second, Distribution())
 
     def count(self, second: int) -> int:
-        """Return how many values were put into that minute."""
         return self.minute(second).count
 
 
@@ -152,12 +156,7 @@ class FakeCloudWatch:
     def put_metric_data(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Answer PutMetricData; statistic sets are not simulated."""
         for datum in request["MetricData"]:
-            dimensions = datum.get("Dimensions", ())
-            identity = Identity(
-                request["Namespace"],
-                datum["MetricName"],
-                tuple(sorted((each["Name"], each["Value"]) for each in dimensions)),
-            )
+            identity = Identity.of_request(request["Namespace"], datum)
             feed = self._feeds.setdefault(identity, PutMetricFeed(datum.get("Unit", "None")))
             if not isinstance(feed, PutMetricFeed):
                 raise NotImplementedError(f"{identity.name} is simulated already")
@@ -297,7 +296,55 @@ def _values(datum: Mapping[str, Any]) -> Distribution:
     if "Values" not in datum:
         raise NotImplementedError("no statistic sets in a simulated CloudWatch")
     counts = datum.get("Counts", [1.0] * len(datum["Values"]))
-    frequencies: dict[float, int] = {}
+    frequencies = Counter[float]()
     for value, count in zip(datum["Values"], counts, strict=True):
-        frequencies[float(value)] = frequencies.get(float(value), 0) + int(count)
+        frequencies[float(value)] += int(count)
     return Distribution.of(frequencies)
+
+
+# --- Alarms ---------------------------------------------------------------------------------------
+
+MAX_NAMES: Final = 100
+# How long an alarm has been OK at the start.
+_OK_FOR: Final = timedelta(days=1)
+_ARN: Final = "arn:aws:cloudwatch:eu-central-1:123456789012:alarm:"
+
+
+class FakeAlarms:
+    """Fake DescribeAlarms for metric alarms; a scenario sets states other than OK."""
+
+    def __init__(self, clock: VirtualClock, script: Script) -> None:
+        self._clock, self._script = clock, script
+        self._ok_since = int((clock.now() - _OK_FOR).timestamp())
+        self._alarms: dict[str, str] = {}
+
+    def add(self, alarm: str) -> None:
+        """Add the alarm of this name or ARN."""
+        name = alarm_name(alarm)
+        self._alarms[name] = alarm if alarm != name else f"{_ARN}{name}"
+
+    def describe_alarms(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer DescribeAlarms for alarms by name, page by page."""
+        names = request.get("AlarmNames", sorted(self._alarms))
+        if len(names) > MAX_NAMES:
+            message = f"The collection AlarmNames must not have a size greater than {MAX_NAMES}"
+            raise client_error("DescribeAlarms", "ValidationError", message)
+        now_s = self._clock.now().timestamp()
+        records = [self._alarm_record(name, now_s) for name in names if name in self._alarms]
+        limit, offset = request.get("MaxRecords", 50), int(request.get("NextToken", "0"))
+        alarms = [record for record in records if record is not None]
+        more = {"NextToken": str(offset + limit)} if len(alarms) > offset + limit else {}
+        return {"MetricAlarms": alarms[offset : offset + limit], "CompositeAlarms": [], **more}
+
+    def _alarm_record(self, name: str, now_s: float) -> dict[str, Any] | None:
+        state, since = self._script.alarm(name, now_s, self._ok_since)
+        if state == "missing":
+            return None
+        return {
+            "AlarmName": name,
+            "AlarmArn": self._alarms[name],
+            "StateValue": state.upper(),
+            "StateReason": f"the scenario says that it is {state.upper()}",
+            "StateUpdatedTimestamp": from_unix(since),
+            "StateTransitionedTimestamp": from_unix(since),
+        }

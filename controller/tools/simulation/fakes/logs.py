@@ -19,6 +19,7 @@ from controller.errors import PolicyError
 from controller.tools.simulation.clock import VirtualClock
 from controller.tools.simulation.fakes.errors import client_error
 from controller.tools.simulation.request_draws import RequestLogFeed, TrafficModel
+from controller.tools.simulation.scenario.fault_events import LogLine
 from controller.tools.simulation.scenario.metric_roles import TrafficPath
 from controller.tools.simulation.scenario.timeline import Script
 
@@ -213,8 +214,9 @@ def publish_events(policy: Policy, logs: FakeLogs, traffic: TrafficModel, script
         groups.add(group)
         for path in paths:
             logs.publish(group, RequestLogFeed(traffic, path, message))
+    added = {event.message for event in script.scenario.events if isinstance(event, LogLine)}
     for group in groups:
-        for message in script.log_messages():
+        for message in added:
             logs.publish(group, _MessageFeed(script, message))
 
 
@@ -232,17 +234,11 @@ def _searched_events(policy: Policy) -> Iterator[tuple[str, tuple[TrafficPath, .
             paths = () if criterion.present is None else (TrafficPath.CANARY,)
             field = "absent" if criterion.present is None else "present"
             yield group, paths, f"criteria.{name}.{field}", criterion.event
-            if (
-                group,
-                criterion.control,
-            ) not in yielded_controls:  # once a request, however many criteria share it
-                yielded_controls.add((group, criterion.control))
-                yield (
-                    group,
-                    (TrafficPath.STABLE, TrafficPath.CANARY),
-                    f"criteria.{name}.control",
-                    criterion.control,
-                )
+            control = group, criterion.control
+            if control not in yielded_controls:  # once a request, however many criteria share it
+                yielded_controls.add(control)
+                both = TrafficPath.STABLE, TrafficPath.CANARY
+                yield group, both, f"criteria.{name}.control", criterion.control
 
 
 class _MessageFeed:
@@ -253,7 +249,6 @@ class _MessageFeed:
         self._script = script
 
     def count(self, second: int) -> int:
-        """Return how many are logged in the minute that begins at `second`."""
         return sum(
             event.times
             for moment, event in self._script.log_lines()

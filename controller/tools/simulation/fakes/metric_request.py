@@ -141,12 +141,7 @@ def _metric_query(name: str, item: Mapping[str, Any]) -> RequestedMetric:
         raise NotImplementedError(
             f"query {name}: no statistic {statistic} in a simulated CloudWatch"
         )
-    dimensions = metric.get("Dimensions", ())
-    identity = Identity(
-        metric["Namespace"],
-        metric["MetricName"],
-        tuple(sorted((each["Name"], each["Value"]) for each in dimensions)),
-    )
+    identity = Identity.of_request(metric["Namespace"], metric)
     label = item.get("Label", identity.name)
     return RequestedMetric(name, label, identity, statistic, period_s, stat.get("Unit"))
 

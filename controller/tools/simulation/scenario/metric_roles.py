@@ -2,15 +2,11 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from pydantic import Field
 
-from controller.core.policy import (
-    Criterion,
-    Metric,
-    Policy,
-)
+from controller.core.policy import Criterion, Metric, Policy
 from controller.core.policy.aws_metrics import time_unit
 from controller.core.policy.comparison import Increase, Level, Ratio
 from controller.core.policy.counts import known_counts
@@ -72,6 +68,12 @@ class Identity(NamedTuple):
     def of(cls, metric: Metric) -> "Identity":
         """Return the identity of a policy's metric."""
         return cls(metric.namespace, metric.name, tuple(sorted(metric.dimensions.items())))
+
+    @classmethod
+    def of_request(cls, namespace: str, metric: Mapping[str, Any]) -> "Identity":
+        """Return the identity of a metric as a request to CloudWatch has it."""
+        dimensions = ((one["Name"], one["Value"]) for one in metric.get("Dimensions", ()))
+        return cls(namespace, metric["MetricName"], tuple(sorted(dimensions)))
 
 
 # The end of a namespace that stands for a source whose times are in seconds.
@@ -180,16 +182,13 @@ def _inferred_role(policy: Policy, name: str, used: Measure | None) -> Role | No
     metric = policy.metrics[name]
     measure = _MEASURES.get(metric.namespace, {}).get(metric.name)
     known = known_counts(policy.target, metric)
-    if metric.namespace == NAMESPACE:
-        if known is None or metric.dimensions.keys() != _FLAG_DIMENSIONS:
-            return None  # no flag publishes it
-        used = None
-    measure = measure or used
-    return (
-        None
-        if measure is None
-        else Role(path=TrafficPath(known or policy.counts[name]), measure=measure)
-    )
+    if metric.namespace != NAMESPACE:
+        measure = measure or used
+    elif known is None or metric.dimensions.keys() != _FLAG_DIMENSIONS:
+        return None  # no flag publishes it
+    if measure is None:
+        return None
+    return Role(path=TrafficPath(known or policy.counts[name]), measure=measure)
 
 
 def _used_measures(policy: Policy) -> dict[Identity, Measure]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, time, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, TypeGuard, get_args
+from typing import Annotated, get_args
 
 from pydantic import AwareDatetime, Field, ValidationError
 from pydantic_core import ErrorDetails
@@ -221,12 +221,9 @@ def _innermost(model: type[Model], place: Place) -> type[Model]:
         field = model.model_fields.get(str(part))
         if field is not None:
             inner = (field.annotation, *get_args(field.annotation))
-            model = next((one for one in inner if _is_model(one)), model)
+            models = (one for one in inner if isinstance(one, type) and issubclass(one, Model))
+            model = next(models, model)
     return model
-
-
-def _is_model(annotation: object) -> TypeGuard[type[Model]]:
-    return isinstance(annotation, type) and issubclass(annotation, Model)
 
 
 # --- The start ------------------------------------------------------------------------------------

@@ -14,13 +14,10 @@ from controller.tools.simulation.scenario.fault_events import (
     ExternalAction,
     FailedUpdates,
     FaultShares,
-    HooksRefuse,
     KmsDenied,
     LastingFault,
     Latency,
     LogLine,
-    Outage,
-    RefusedRaises,
     SlowUpdates,
     TrafficChange,
 )
@@ -109,7 +106,7 @@ class Script:
         hour = second / 3_600 % 24
         swing = profile.daily_swing * cos(2 * pi * (hour - profile.busiest_hour) / 24)
         rate = profile.requests_per_minute * (1 + swing)
-        for event, _ in self._active(TrafficChange, second):
+        for event, _ in self.active(TrafficChange, second):
             rate *= event.times
         return rate
 
@@ -117,32 +114,19 @@ class Script:
         """Return how `path` (not both) answers at `second`."""
         model = self.scenario.canary if path is TrafficPath.CANARY else self.scenario.stable
         errors = [
-            one for one, _ in self._active(Errors, second) if one.path in (path, TrafficPath.BOTH)
+            one for one, _ in self.active(Errors, second) if one.path in (path, TrafficPath.BOTH)
         ]
         shares, median = dict.fromkeys(FaultShares.model_fields, 0.0), model.median_ms
         for outcomes in (model, *errors):
             given = ((name, getattr(outcomes, name)) for name in shares)
             shares |= {name: share for name, share in given if share is not None}
-        for latency, elapsed_s in self._active(Latency, second):
+        for latency, elapsed_s in self.active(Latency, second):
             if latency.path in (path, TrafficPath.BOTH):
                 ramp = latency.ramp.total_seconds()
                 part = min(1.0, elapsed_s / ramp) if ramp else 1.0
                 median *= 1 + (latency.times - 1) * part
         above_zero = tuple((name, share) for name, share in shares.items() if share)
         return ResponseProfile(median, model.sigma, above_zero, model.cold_start)
-
-    def outage(self, service: str, second: float) -> str | None:
-        """Return the kind of outage of `service`, as the scenario spells it; None without one."""
-        outages = (event for event, _ in self._active(Outage, second))
-        return next((event.how for event in outages if event.service == service), None)
-
-    def hook_refusal(self, second: float) -> str | None:
-        """Return how hooks refuse at `second`, as the scenario spells it; None: they do not."""
-        return next((event.how for event, _ in self._active(HooksRefuse, second)), None)
-
-    def refuses_raises(self, second: float) -> bool:
-        """Tell whether Lambda denies every update that raises the weight at `second`."""
-        return any(self._active(RefusedRaises, second))
 
     def alarm(self, name: str, second: float, initial_ok_since: int) -> tuple[str, int]:
         """Return the state of alarm `name`, and since when (unix seconds).
@@ -162,10 +146,6 @@ class Script:
             ok_since = max(ok_since, int(begin + lasting.total_seconds()))
         return "ok", ok_since
 
-    def log_messages(self) -> set[str]:
-        """Return every message that the function logs apart from those of requests."""
-        return {event.message for event in self._events if isinstance(event, LogLine)}
-
     def log_lines(self) -> Iterator[tuple[float, LogLine]]:
         """Yield the unix second and the event of each log line whose moment is known."""
         for event in self._events:
@@ -176,15 +156,15 @@ class Script:
     def update_rules(self, second: float) -> UpdateRules:
         """Return how an update that begins at `second` will go."""
         takes = self.scenario.function.update_takes
-        for slow, _ in self._active(SlowUpdates, second):
+        for slow, _ in self.active(SlowUpdates, second):
             takes = slow.takes
         return UpdateRules(
             takes=takes,
-            fails=any(self._active(FailedUpdates, second)),
-            kms_denied=any(self._active(KmsDenied, second)),
+            fails=any(self.active(FailedUpdates, second)),
+            kms_denied=any(self.active(KmsDenied, second)),
         )
 
-    def _active(self, kind: type[_L], second: float) -> Iterator[tuple[_L, float]]:
+    def active(self, kind: type[_L], second: float) -> Iterator[tuple[_L, float]]:
         """Yield the active events of `kind`, and for how many seconds each has lasted."""
         for event in self._events:
             if not isinstance(event, kind):
