@@ -1,40 +1,38 @@
-"""Traffic estimate: the requests that a policy's metrics counted in the last 24 hours."""
+"""The traffic of a policy: the requests that its metrics counted in the last 24 hours."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Final, NamedTuple
 
 from controller.core.judge.series import SAMPLE_COUNT, query
 from controller.core.observation import MetricQuery, QueryStatus, Series, Span
 from controller.core.policy import Policy
 from controller.core.policy.comparison import Increase, Ratio
 from controller.core.policy.metric import CountedPath
-from controller.immutable import Immutable
+from controller.errors import MetricsError
 from controller.ports.metrics import MetricSource
 
-DAY = timedelta(hours=24)
-_PERIOD_S = 3_600
+_DAY: Final = timedelta(hours=24)
+_PERIOD_S: Final = 3_600
 
 
-class TrafficEstimate(Immutable):
-    """Requests a minute, on average over a day, and the metrics that counted them.
+class TrafficRate(NamedTuple):
+    """Requests a minute of both paths, and where they are from, in words.
 
-    scope: whose requests they are: those of one path, or of both in one metric. None where metrics
-        count each path by itself.
-    by_hour: requests a minute in each hour of the day, UTC.
+    per_minute: None where it is unknown, and `source` says why. by_hour: requests a minute in each
+    hour of the day, UTC; empty: unknown.
     """
 
-    per_minute: float
-    metrics: tuple[str, ...]
-    scope: CountedPath | None
-    by_hour: tuple[float, ...]
+    per_minute: float | None
+    source: str
+    by_hour: Sequence[float] = ()
 
 
-def estimate_traffic(source: MetricSource, policy: Policy, now: datetime) -> TrafficEstimate:
-    """Return the requests of both paths in the last settled 24 hours, by one read.
+def measured_traffic(metrics: MetricSource, policy: Policy, now: datetime) -> TrafficRate:
+    """Return the requests of the last settled 24 hours, on average over the day, by one read.
 
     A metric that counts both paths is used alone. Of several metrics that count one path, the first
     that has any data is used.
-    Raises MetricsError when the metric source cannot be read.
     """
     judged, stable = dict(_judged_queries(policy)), dict(_stable_queries(policy))
     by_path: dict[CountedPath, dict[str, MetricQuery]] = {"canary": {}, "stable": {}, "both": {}}
@@ -43,8 +41,12 @@ def estimate_traffic(source: MetricSource, policy: Policy, now: datetime) -> Tra
     canary, both = by_path["canary"], by_path["both"]
     stable = by_path["stable"] | stable
     end = policy.settled_end(now, _PERIOD_S)
-    span = Span(end - int(DAY.total_seconds()), end)
-    series = source.read([*judged.values(), *stable.values()], span)
+    span = Span(end - int(_DAY.total_seconds()), end)
+    hint = "name the rate: --requests-per-minute N"
+    try:
+        series = metrics.read([*judged.values(), *stable.values()], span)
+    except MetricsError as error:
+        return TrafficRate(None, f"measurements cannot be read: {error}; {hint}")
     whole = _first_with_data(both, series)
     paths = (_first_with_data(canary, series), _first_with_data(stable, series))
     counts = [one for one in ([whole] if whole else paths) if one is not None]
@@ -52,12 +54,17 @@ def estimate_traffic(source: MetricSource, policy: Policy, now: datetime) -> Tra
     for _, one in counts:
         for at, requests in series[one].points.items():
             by_hour[at // _PERIOD_S % 24] += requests / 60
-    scope: CountedPath | None = "both" if whole else None
-    if scope is None and not (canary and stable):
-        scope = "canary" if canary else "stable"
-    return TrafficEstimate(
-        sum(by_hour) / 24, tuple(name for name, _ in counts), scope, tuple(by_hour)
-    )
+    per_minute = sum(by_hour) / 24
+    if not per_minute:
+        no_requests = "no metric of the policy counted a request in the last 24h"
+        return TrafficRate(None, f"{no_requests}; {hint}")
+    whose = ""
+    if whole:
+        whose = ", of both paths"
+    elif not (canary and stable):
+        whose = ", of the canary alone" if canary else ", of the stable path"
+    names = " + ".join(name for name, _ in counts)
+    return TrafficRate(per_minute, f"{names} of the last 24h{whose}", by_hour)
 
 
 def _judged_queries(policy: Policy) -> Iterator[tuple[str, MetricQuery]]:

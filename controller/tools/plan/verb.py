@@ -15,12 +15,11 @@ from controller.cli.result import Result
 from controller.core.judge.criterion_judge import judge_of
 from controller.core.judge.evidence import BaselineMeasurement, FixStart
 from controller.core.policy import Policy
-from controller.core.policy.metric import CountedPath
 from controller.core.rollout import Phase, Rollout
 from controller.core.words.fix import fix_text, names_text
 from controller.core.words.next_action import next_action
 from controller.engine.exit_status import of_run
-from controller.errors import Exit, MetricsError, RolloutError, UsageError
+from controller.errors import Exit, RolloutError, UsageError
 from controller.immutable import Immutable, picked, replace
 from controller.operations.history import limited_exposure
 from controller.operations.live_checks.target import paid_reads_checks
@@ -42,15 +41,9 @@ from controller.render.rollout_page import rollout_page
 from controller.tools.plan.detection_page import PowerData, power_changes, power_data, power_page
 from controller.tools.plan.page import Plan, PlanAnswer, PolicyPlan, plan_data, plan_page
 from controller.tools.plan.power import power_of
-from controller.tools.plan.traffic import estimate_traffic
+from controller.tools.plan.traffic import TrafficRate, measured_traffic
 
-_SCOPES: Final[Mapping[CountedPath, str]] = {
-    "canary": "of the canary alone",
-    "stable": "of the stable path",
-    "both": "of both paths",
-}
 _RATE_OPTION: Final = "--requests-per-minute"
-_UNKNOWN_POWER: Final = "what the gates find is not known: {}"
 _POWER_HINT: Final = f"give {_RATE_OPTION} N, or --live to measure it"
 
 
@@ -140,7 +133,7 @@ def plan(
         if given and not live:
             raise UsageError(f"{option} is about the live account: give it with --live")
     loaded, now = load_policy(policy, version), real_account().clock.now()
-    traffic = None if per_minute is None else _TrafficRate(per_minute, "given")
+    traffic = None if per_minute is None else TrafficRate(per_minute, "given")
     if live:
         with replace(call, dry_run=True).app_session(create=True, ask_caller=False) as app:
             loaded = resolve_for_start(app.runner, loaded)
@@ -149,12 +142,14 @@ def plan(
                 preview = _preview_tick(app, newest)
             else:
                 preview = _preview_start(app, loaded, newest, policy, adopt=adopt, fix=fix)
-            traffic = traffic or _measured_traffic(app, loaded)
+            metrics, read_at = app.runner.observer.metrics, app.runner.clock.now()
+            traffic = traffic or measured_traffic(metrics, loaded, read_at)
     else:
         preview = _preview_offline(call, loaded, policy)
-    rate, source, by_hour = traffic or _TrafficRate(None, _POWER_HINT)
+    rate, source, by_hour = traffic or TrafficRate(None, _POWER_HINT)
     if rate is None:
-        power, found, changes = lines_page([f"  {_UNKNOWN_POWER.format(source)}"]), None, None
+        power = lines_page([f"  what the gates find is not known: {source}"])
+        found, changes = None, None
     else:
         steps = power_of(loaded, rate, preview.baselines)
         power = power_page(loaded, rate, source, steps)
@@ -247,32 +242,6 @@ def _start_options(policy: Policy, *, adopt: bool, fix: bool = False) -> str:
     revision = "" if policy.target.names_revision else " --revision NAME"
     as_fix = " --fix --reason TEXT" if fix else ""
     return f"{revision}{' --adopt' if adopt else ''}{as_fix}"
-
-
-class _TrafficRate(NamedTuple):
-    """Requests a minute and their source; per_minute None: unknown, and source says why.
-
-    by_hour: as in `TrafficEstimate`; empty: unknown.
-    """
-
-    per_minute: float | None
-    source: str
-    by_hour: Sequence[float] = ()
-
-
-def _measured_traffic(app: App, policy: Policy) -> _TrafficRate:
-    """Return the request rate over the last 24 hours."""
-    hint = f"name the rate: {_RATE_OPTION} N"
-    try:
-        estimate = estimate_traffic(app.runner.observer.metrics, policy, app.runner.clock.now())
-    except MetricsError as error:
-        return _TrafficRate(None, f"measurements cannot be read: {error}; {hint}")
-    if not estimate.per_minute:
-        no_requests = "no metric of the policy counted a request in the last 24h"
-        return _TrafficRate(None, f"{no_requests}; {hint}")
-    scope = "" if estimate.scope is None else f", {_SCOPES[estimate.scope]}"
-    source = f"{' + '.join(estimate.metrics)} of the last 24h{scope}"
-    return _TrafficRate(estimate.per_minute, source, estimate.by_hour)
 
 
 def _preview_tick(app: App, rollout: Rollout) -> _Preview:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from controller.core.observation import MetricQuery, Span
-from controller.tools.plan.traffic import estimate_traffic
+from controller.tools.plan.traffic import measured_traffic
 from tests.support.cases import cases
 from tests.support.core import Policy, QueryStatus, Series
 from tests.tools.simulation.worlds import POLICY
@@ -51,37 +51,37 @@ CANARY, STABLE, SAMPLES = "Count:Sum", "Invocations:Sum", "Duration:SampleCount"
 
 
 @pytest.mark.parametrize(
-    ("criteria", "hourly", "per_minute", "metrics"),
+    ("criteria", "hourly", "counted"),
     [
         pytest.param(
             {"works": {**RATE, "control": BESIDE}}, {CANARY: 60, STABLE: 540},
-            10, ("requests", "direct_requests"), id="both paths of a success rate",
+            "requests + direct_requests", id="both paths of a success rate",
         ),
         pytest.param(
             {"traffic": {**TRAFFIC, "control": "direct_requests"}}, {STABLE: 600},
-            10, ("direct_requests",), id="the control of the traffic, before a start",
+            "direct_requests", id="the control of the traffic, before a start",
         ),
         pytest.param(
             {"works": RATE, "fast": FAST}, {CANARY: 60, SAMPLES: 540},
-            10, ("requests", "direct"), id="samples of a latency, where nothing else counts",
+            "requests + direct", id="samples of a latency, where nothing else counts",
         ),
         pytest.param(
             {"works": {**RATE, "control": BESIDE}, "fast": FAST}, {CANARY: 60, SAMPLES: 540},
-            10, ("requests", "direct"), id="the first that has data",
+            "requests + direct", id="the first that has data",
         ),
         pytest.param(
             {"works": {**RATE, "control": BESIDE}, "fast": FAST}, {STABLE: 600, SAMPLES: 540},
-            10, ("direct_requests",), id="and no path twice",
+            "direct_requests", id="and no path twice",
         ),
-        pytest.param({"share": SHARE}, {CANARY: 60}, 1, ("requests",), id="what a share is of"),
-        pytest.param({"works": RATE}, {}, 0, (), id="nothing without requests"),
+        pytest.param({"share": SHARE}, {CANARY: 600}, "requests", id="what a share is of"),
     ],
 )  # fmt: skip
 def test_the_traffic_is_that_of_both_paths(
-    criteria: dict[str, Any], hourly: dict[str, float], per_minute: float, metrics: tuple[str, ...]
+    criteria: dict[str, Any], hourly: dict[str, float], counted: str
 ) -> None:
-    estimate = estimate_traffic(Source(hourly), a_policy(**criteria), NOW)
-    assert (estimate.per_minute, estimate.metrics) == (per_minute, metrics)
+    found = measured_traffic(Source(hourly), a_policy(**criteria), NOW)
+    assert found.per_minute == 10
+    assert found.source.startswith(f"{counted} of the last 24h")
 
 
 def test_what_counts_both_paths_is_not_added_to_one_of_them() -> None:
@@ -93,36 +93,39 @@ def test_what_counts_both_paths_is_not_added_to_one_of_them() -> None:
     }
     policy = Policy.model_validate({**POLICY, "metrics": metrics, "criteria": criteria})
     source = Source({CANARY: 60, STABLE: 540, "All:Sum": 600})
-    estimate = estimate_traffic(source, policy, NOW)
-    assert (estimate.per_minute, estimate.metrics) == (10, ("whole",))
+    found = measured_traffic(source, policy, NOW)
+    assert found[:2] == (10, "whole of the last 24h, of both paths")
 
 
 @cases("criteria, counts, scope", {
-    "nothing counts the other path": ({"works": RATE}, None, "canary"),
-    "a latency does": ({"works": RATE, "fast": FAST}, None, None),
-    "a count of both": ({"works": RATE}, "both", "both"),
-    "a count of both, beside a latency": ({"works": RATE, "fast": FAST}, "both", "both"),
-    "a count of the stable path": ({"works": RATE}, "stable", "stable"),
-    "two of the stable path": ({"works": RATE, "fast": FAST}, "stable", "stable"),
+    "nothing counts the other path": ({"works": RATE}, None, ", of the canary alone"),
+    "a latency does": ({"works": RATE, "fast": FAST}, None, ""),
+    "a count of both": ({"works": RATE}, "both", ", of both paths"),
+    "a count of both, beside a latency": ({"works": RATE, "fast": FAST}, "both", ", of both paths"),
+    "a count of the stable path": ({"works": RATE}, "stable", ", of the stable path"),
+    "two of the stable path": ({"works": RATE, "fast": FAST}, "stable", ", of the stable path"),
 })  # fmt: skip
 def test_the_traffic_says_whose_requests_it_counts(
-    criteria: dict[str, Any], counts: str | None, scope: str | None
+    criteria: dict[str, Any], counts: str | None, scope: str
 ) -> None:
     policy = a_policy(**criteria)
     requests = policy.metrics["requests"].model_copy(update={"counts": counts})
     policy = policy.model_copy(update={"metrics": {**policy.metrics, "requests": requests}})
-    estimate = estimate_traffic(Source({CANARY: 60}), policy, NOW)
-    assert (estimate.per_minute, estimate.scope) == (1, scope)
+    found = measured_traffic(Source({CANARY: 60}), policy, NOW)
+    assert found[:2] == (1, f"requests of the last 24h{scope}")
 
 
 def test_the_traffic_of_each_hour_is_that_of_both_paths() -> None:
     source = Source({CANARY: 60, SAMPLES: 540})
-    estimate = estimate_traffic(source, a_policy(works=RATE, fast=FAST), NOW)
-    assert estimate.by_hour == (10,) * 24
+    found = measured_traffic(source, a_policy(works=RATE, fast=FAST), NOW)
+    assert found.by_hour == [10] * 24
 
 
-def test_a_partial_series_is_no_count() -> None:
-    estimate = estimate_traffic(
-        Source({CANARY: 60}, QueryStatus.PARTIAL), a_policy(works=RATE), NOW
-    )
-    assert (estimate.per_minute, estimate.metrics) == (0, ())
+@cases("source", {
+    "no requests": Source({}),
+    "a partial series": Source({CANARY: 60}, QueryStatus.PARTIAL),
+})  # fmt: skip
+def test_what_is_no_count_leaves_the_traffic_unknown(source: Source) -> None:
+    found = measured_traffic(source, a_policy(works=RATE), NOW)
+    assert found.per_minute is None
+    assert found.source.startswith("no metric of the policy counted a request in the last 24h")
