@@ -187,16 +187,8 @@ class SimulatedAppConfig(SimulatedTarget):
         newest_first = self.deployments[::-1]
         first, size = int(request.get("NextToken", "0")), request.get("MaxResults", _PAGE)
         more = {"NextToken": str(first + size)} if first + size < len(newest_first) else {}
-        items = [
-            {
-                "DeploymentNumber": one.number,
-                "ConfigurationProfileId": one.profile,
-                "ConfigurationName": "flags",
-                "ConfigurationVersion": str(one.version),
-                **self._progress(one),
-            }
-            for one in newest_first[first : first + size]
-        ]
+        listed = newest_first[first : first + size]
+        items = [{"ConfigurationName": "flags", **self._shown(one)} for one in listed]
         return {"Items": items, **more}
 
     def _get_deployment(self, request: Mapping[str, Any]) -> AwsResponse:
@@ -372,8 +364,11 @@ class SimulatedAppConfig(SimulatedTarget):
             raise _not_found(operation, f"deployment {number}")
         return self.deployments[number - 1]
 
-    def _progress(self, one: Deployment) -> AwsResponse:
+    def _shown(self, one: Deployment) -> AwsResponse:
         return {
+            "DeploymentNumber": one.number,
+            "ConfigurationProfileId": one.profile,
+            "ConfigurationVersion": str(one.version),
             "DeploymentDurationInMinutes": int(one.grows / _MINUTE),
             "FinalBakeTimeInMinutes": int(one.bakes / _MINUTE),
             "GrowthType": "LINEAR",
@@ -387,10 +382,7 @@ class SimulatedAppConfig(SimulatedTarget):
         return {
             "ApplicationId": self._target.application,
             "EnvironmentId": self._target.environment_id,
-            "ConfigurationProfileId": one.profile,
-            "ConfigurationVersion": str(one.version),
-            "DeploymentNumber": one.number,
-            **self._progress(one),
+            **self._shown(one),
         }
 
     def _check_environment(self, operation: str, request: Mapping[str, Any]) -> None:
