@@ -251,6 +251,6 @@ class _MessageFeed:
     def count(self, second: int) -> int:
         return sum(
             event.times
-            for moment, event in self._script.log_lines()
+            for event, moment, _ in self._script.known(LogLine)
             if event.message == self.message and second <= moment < second + MINUTE_S
         )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from math import cos, pi
+from math import cos, inf, pi
 from typing import TypeVar
 
 from controller.core.policy import alarm_name
@@ -13,17 +13,18 @@ from controller.tools.simulation.scenario.fault_events import (
     EventTime,
     ExternalAction,
     FailedUpdates,
+    FaultEvent,
     FaultShares,
     KmsDenied,
     LastingFault,
     Latency,
-    LogLine,
     SlowUpdates,
     TrafficChange,
 )
 from controller.tools.simulation.scenario.metric_roles import TrafficPath
 from controller.tools.simulation.scenario.scenario import ColdStart, Scenario
 
+_E = TypeVar("_E", bound=FaultEvent)
 _L = TypeVar("_L", bound=LastingFault)
 
 
@@ -65,7 +66,6 @@ class Script:
         self._step_starts: dict[int, float] = {}
         if adopted:
             self._step_starts = dict.fromkeys(range(len(self._steps)), self._start_s)
-        self._events = scenario.events
 
     def note_weight(self, weight: int, second: float) -> None:
         """Record that `weight` is applied; only the first time of each step counts."""
@@ -82,22 +82,33 @@ class Script:
 
     def external_actions(self) -> Iterator[tuple[int, datetime, ExternalAction]]:
         """Yield number, moment and content of each external action whose moment is known."""
-        for number, event in enumerate(self._events):
+        for number, event in enumerate(self.scenario.events):
             if isinstance(event, ExternalAction):
                 moment = self.moment(event.at)
                 if moment is not None:
                     yield number, datetime.fromtimestamp(moment, UTC), event
 
+    def known(self, kind: type[_E]) -> Iterator[tuple[_E, float, float]]:
+        """Yield each event of `kind` whose moment is known, with its begin and its end.
+
+        In unix seconds; the end is inf for an event that lasts to the end, or for no time at all.
+        """
+        for event in self.scenario.events:
+            if not isinstance(event, kind) or (begin := self.moment(event.at)) is None:
+                continue
+            lasting = event.lasting if isinstance(event, LastingFault) else None
+            yield event, begin, inf if lasting is None else begin + lasting.total_seconds()
+
+    def active(self, kind: type[_L], second: float) -> Iterator[tuple[_L, float]]:
+        """Yield the active events of `kind`, and for how many seconds each has lasted."""
+        for event, begin, end in self.known(kind):
+            if begin <= second < end:
+                yield event, second - begin
+
     def next_event(self, now: datetime) -> datetime | None:
         """Return when the next event begins or ends after `now`, of those whose moment is known."""
-        moments = list[float]()
-        for event in self._events:
-            begin = self.moment(event.at)
-            if begin is not None:
-                moments.append(begin)
-            if begin is not None and isinstance(event, LastingFault) and event.lasting is not None:
-                moments.append(begin + event.lasting.total_seconds())
-        following = [moment for moment in moments if moment > now.timestamp()]
+        moments = (one for _, begin, end in self.known(FaultEvent) for one in (begin, end))
+        following = [moment for moment in moments if now.timestamp() < moment < inf]
         return datetime.fromtimestamp(min(following), UTC) if following else None
 
     def requests_per_minute(self, second: float) -> float:
@@ -134,24 +145,13 @@ class Script:
         Without an event it is OK since `initial_ok_since`; after events, since the last one ended.
         """
         ok_since = initial_ok_since
-        for event in self._events:
-            begin = self.moment(event.at)
-            if not isinstance(event, AlarmChange) or begin is None or second < begin:
+        for event, begin, end in self.known(AlarmChange):
+            if second < begin or (event.alarm is not None and alarm_name(event.alarm) != name):
                 continue
-            if event.alarm is not None and alarm_name(event.alarm) != name:
-                continue
-            lasting = event.lasting
-            if lasting is None or second < begin + lasting.total_seconds():
+            if second < end:
                 return event.state, int(begin)
-            ok_since = max(ok_since, int(begin + lasting.total_seconds()))
+            ok_since = max(ok_since, int(end))
         return "ok", ok_since
-
-    def log_lines(self) -> Iterator[tuple[float, LogLine]]:
-        """Yield the unix second and the event of each log line whose moment is known."""
-        for event in self._events:
-            moment = self.moment(event.at)
-            if isinstance(event, LogLine) and moment is not None:
-                yield moment, event
 
     def update_rules(self, second: float) -> UpdateRules:
         """Return how an update that begins at `second` will go."""
@@ -163,14 +163,3 @@ class Script:
             fails=any(self.active(FailedUpdates, second)),
             kms_denied=any(self.active(KmsDenied, second)),
         )
-
-    def active(self, kind: type[_L], second: float) -> Iterator[tuple[_L, float]]:
-        """Yield the active events of `kind`, and for how many seconds each has lasted."""
-        for event in self._events:
-            if not isinstance(event, kind):
-                continue
-            begin = self.moment(event.at)
-            if begin is None or second < begin:
-                continue
-            if event.lasting is None or second < begin + event.lasting.total_seconds():
-                yield event, second - begin
