@@ -188,14 +188,10 @@ class _StepAnalysis(Immutable):
         return whole_minutes(self.policy.max_hold_of(self.number))
 
     def _rates(self, traffic_factor: float = 1) -> RequestRates:
-        canary, control = self._user_rates(traffic_factor)
+        """Return the rates of both paths, with the probes that the policy declares."""
+        weight = self.policy.steps[self.number].weight
+        canary, control = RequestRates.at(weight, self.per_minute * traffic_factor)
         return RequestRates(canary + (self.policy.probes_per_minute or 0), control)
-
-    def _user_rates(self, traffic_factor: float) -> RequestRates:
-        """Return the rates without the probes that the policy declares."""
-        return RequestRates.at(
-            self.policy.steps[self.number].weight, self.per_minute * traffic_factor
-        )
 
     def _power_of(
         self, judge: CriterionJudge[Any], min_samples: int, model: DetectionModel | None
@@ -288,8 +284,10 @@ class _StepAnalysis(Immutable):
             factors, lambda one: self._detects(model, effect, one / _SPARE_FACTOR)
         )
         # Probes of one path alone compare with nothing, and what is diluted is not theirs.
-        probes_help = factor and not model.judge.criterion.compares_paths
-        probes_help = probes_help and model.canary_share == 1
+        probes = None
+        if factor and not model.judge.criterion.compares_paths and model.canary_share == 1:
+            weight = self.policy.steps[self.number].weight
+            probes = RequestRates.at(weight, self.per_minute * (factor - 1)).canary
         return ShortfallData(
             ShortfallKind.FAULTS,
             effect,
@@ -297,7 +295,7 @@ class _StepAnalysis(Immutable):
             if detected_after is None
             else _bake_minutes((detected_after - self._warmup) * _SPARE_FACTOR),
             per_minute=None if factor is None else factor * self.per_minute,
-            probes=self._user_rates(factor - 1).canary if factor and probes_help else None,
+            probes=probes,
             decides_in_hold=detected_after is not None,
         )
 
