@@ -125,7 +125,7 @@ def rehearsed(scenario: str) -> Iterator[tuple[RehearsalOutcome, str]]:
             stage.runner, stage.world, policy, every=timedelta(minutes=1), on_tick=lambda _: None
         )
         history = RolloutHistory(outcome.rollout, outcome.entries)
-        yield outcome, report_html(report_of(history, outcome.ended, stage.metrics))
+        yield outcome, report_html(report_of(history, outcome.ended, stage.runner.observer.metrics))
 
 
 def keep(store: SqliteStore, name: str, outcome: RehearsalOutcome) -> None:

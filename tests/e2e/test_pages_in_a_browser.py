@@ -63,7 +63,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 every=timedelta(minutes=1), on_tick=lambda _: None,
             )  # fmt: skip
             history = RolloutHistory(outcome.rollout, outcome.entries)
-            page = report_html(report_of(history, outcome.ended, stage.metrics))
+            page = report_html(report_of(history, outcome.ended, stage.runner.observer.metrics))
         (folder / f"{name}.html").write_text(page, encoding="utf-8")
         rollouts.append(outcome.rollout)
     now = max(rollout.updated for rollout in rollouts)

@@ -20,7 +20,6 @@ from controller.core.rollout import Rollout
 from controller.engine.tick import Runner
 from controller.errors import UsageError
 from controller.immutable import Immutable
-from controller.ports.metrics import MetricSource
 from controller.ports.notify import HookCall
 from controller.ports.store import Store
 from controller.process.settings import StoreLocation
@@ -52,7 +51,6 @@ class ScriptedHooks:
     def ask(
         self, hook: Hook, call: HookCall, *, within: timedelta, private: Collection[str]
     ) -> HookAnswer:
-        """Answer as the scenario says."""
         self.calls.append(call)
         refusal = self.refusal()
         if refusal is None:
@@ -69,14 +67,12 @@ class ScriptedHooks:
 class RehearsalSetup(Immutable):
     """The real runner and adapters on a simulated world.
 
-    metrics: the source of metrics of the world. inbox: has every message that would be sent.
-    hooks: has every call of a hook.
+    inbox: has every message that would be sent. hooks: has every call of a hook.
     """
 
     runner: Runner
     world: "World"
     policy: Policy
-    metrics: MetricSource
     inbox: FakeInbox
     hooks: ScriptedHooks
 
@@ -112,11 +108,10 @@ def rehearsal(
     world = World.for_policy(policy, played, seed=seed, adopt=adopt)
     account = simulated_account(world, seed)
     with SqliteStore(None) if store is None else _empty_store(store) as opened_store:
-        metrics = account.metrics()
-        observer = observer_of(account, opened_store, metrics)
+        observer = observer_of(account, opened_store, account.metrics())
         inbox, hooks = FakeInbox(), ScriptedHooks(world.hook_refusal)
         runner = Runner(observer, "rehearsal", inbox, hooks)
-        yield RehearsalSetup(runner, world, policy, metrics, inbox, hooks)
+        yield RehearsalSetup(runner, world, policy, inbox, hooks)
 
 
 @contextmanager

@@ -124,7 +124,7 @@ def rehearse(
             approve=approve,
         )
         if report_place is not None:
-            _write_report(outcome, scenario, stage.metrics, report_place)
+            _write_report(outcome, scenario, stage.runner.observer.metrics, report_place)
     status = of_rehearsal(outcome.status, expect)
     return Result(
         "rehearse",
