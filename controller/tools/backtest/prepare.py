@@ -4,12 +4,12 @@ Whatever a backtest reads otherwise than a rollout does is a note, which its pag
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
 from controller.core.judge.series import SAMPLE_COUNT
-from controller.core.policy import Criterion, Metric, Policy
+from controller.core.policy import Criterion, Policy
 from controller.core.units import MINUTE_S, ceil_to, format_duration
 from controller.errors import UsageError
 from controller.immutable import Immutable
@@ -17,7 +17,6 @@ from controller.tools.backtest.csv_file import columns_text
 from controller.tools.backtest.past_metrics import (
     ColumnKey,
     PastMetrics,
-    Points,
     compared_metrics,
     request_counts,
 )
@@ -53,19 +52,14 @@ def prepare(policy: Policy, history: PastMetrics) -> BacktestInput:
     return fitting.subject()
 
 
-@dataclass(slots=True)
 class _Fitting:
-    policy: Policy
-    history: PastMetrics
-    criteria: dict[str, Criterion] = field(init=False)
-    metrics: dict[str, Metric] = field(init=False)
-    columns: dict[ColumnKey, Points] = field(init=False)
-    filled: dict[str, str] = field(default_factory=dict)
-    notes: dict[str, None] = field(default_factory=dict)
+    """A policy and a history on the way to fit each other."""
 
-    def __post_init__(self) -> None:
-        self.criteria, self.metrics = dict(self.policy.criteria), dict(self.policy.metrics)
-        self.columns = dict(self.history.columns)
+    def __init__(self, policy: Policy, history: PastMetrics) -> None:
+        self.policy, self.history = policy, history
+        self.criteria, self.metrics = dict(policy.criteria), dict(policy.metrics)
+        self.columns = dict(history.columns)
+        self.filled, self.notes = dict[str, str](), dict[str, None]()
 
     def note(self, text: str) -> None:
         """Add a note, once."""

@@ -6,7 +6,6 @@ be if the weight stays, and its gate is judged minute by minute until it fails.
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import ceil
 from typing import TYPE_CHECKING, Final
@@ -175,7 +174,6 @@ def _max_duration(policy: Policy) -> timedelta:
     return sum(parts, timedelta())
 
 
-@dataclass(slots=True)
 class _TimeLimit:
     """When a rehearsal ends.
 
@@ -184,13 +182,10 @@ class _TimeLimit:
         less traffic.
     """
 
-    clock: Clock
-    limit: datetime
-    waiting_since: datetime | None = None
-    _last_check: datetime = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._last_check = self.clock.now()
+    def __init__(self, clock: Clock, limit: datetime) -> None:
+        self.clock, self.limit = clock, limit
+        self.waiting_since: datetime | None = None
+        self._last_check = clock.now()
 
     def over(self, rollout: Rollout) -> bool:
         """Tell whether the rehearsal is over, now that the rollout is as given."""
