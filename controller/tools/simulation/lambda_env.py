@@ -9,7 +9,6 @@ from controller.flag import Flag
 from controller.tools.simulation.fakes.errors import AwsResponse
 from controller.tools.simulation.fakes.lambda_ import Function, code_digest
 from controller.tools.simulation.scenario.fault_events import AliasReset, ManualChange, StackUpdate
-from controller.tools.simulation.scenario.scenario import Scenario
 from controller.tools.simulation.target import (
     Operation,
     SimulatedTarget,
@@ -30,7 +29,12 @@ class SimulatedLambdaEnv(SimulatedTarget):
     """
 
     def __init__(self, target: LambdaEnv, world: "World") -> None:
-        _check_fit(world.scenario, target)
+        for index, event in enumerate(world.scenario.events if target.boolean is None else ()):
+            if isinstance(event, ManualChange) and event.boolean is not None:
+                raise PolicyError(
+                    f"the scenario {world.scenario.name} does not fit: events[{index}].boolean "
+                    "sets a boolean variable, and the policy's target has none (target.boolean)"
+                )
         self._target, self._world = target, world
         self._original: Mapping[str, str] = {}
         world.lambda_.on_traffic_change = self._on_traffic_change
@@ -105,12 +109,3 @@ def weight_of(target: LambdaEnv, variables: Mapping[str, str]) -> int:
 
 def _flag(on: bool) -> str:
     return "true" if on else "false"
-
-
-def _check_fit(scenario: Scenario, target: LambdaEnv) -> None:
-    for index, event in enumerate(scenario.events):
-        if isinstance(event, ManualChange) and event.boolean is not None and target.boolean is None:
-            raise PolicyError(
-                f"the scenario {scenario.name} does not fit: events[{index}].boolean sets a "
-                "boolean variable, and the policy's target has none (target.boolean)"
-            )

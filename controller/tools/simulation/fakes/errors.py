@@ -1,5 +1,6 @@
 """The exceptions that botocore raises for AWS errors, and the outages of a scenario."""
 
+import re
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -65,6 +66,16 @@ def validation_error(report: str) -> ParamValidationError:
 def read_timeout(service: str) -> ReadTimeoutError:
     """Return the error that a client raises when no answer comes."""
     return ReadTimeoutError(endpoint_url=f"https://{service}.example.invalid/")
+
+
+def page_offset(token: str | None, form: str, error: ClientError) -> int:
+    """Return where the page of `token` begins, 0 without one; raise `error` for another `form`."""
+    if token is None:
+        return 0
+    match = re.fullmatch(form, token)
+    if match is None:
+        raise error
+    return int(match[1])
 
 
 # --- Outages --------------------------------------------------------------------------------------

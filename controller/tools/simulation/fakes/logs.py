@@ -17,7 +17,7 @@ from controller.core.policy import LogEvents, Policy
 from controller.core.units import MINUTE_S
 from controller.errors import PolicyError
 from controller.tools.simulation.clock import VirtualClock
-from controller.tools.simulation.fakes.errors import client_error
+from controller.tools.simulation.fakes.errors import client_error, page_offset
 from controller.tools.simulation.request_draws import RequestLogFeed, TrafficModel
 from controller.tools.simulation.scenario.fault_events import LogLine
 from controller.tools.simulation.scenario.metric_roles import TrafficPath
@@ -73,7 +73,9 @@ class FakeLogs:
             message = "The specified log group does not exist."
             raise client_error(OPERATION, "ResourceNotFoundException", message, status=400)
         limit = request.get("limit", MAX_EVENTS)
-        offset = _offset(request.get("nextToken"))
+        text = "The specified nextToken is invalid."
+        error = client_error(OPERATION, "InvalidParameterException", text)
+        offset = page_offset(request.get("nextToken"), r"from-(\d{1,12})", error)
         events = list(islice(self._matching_events(name, request), offset, offset + limit + 1))
         answer: dict[str, Any] = {
             "events": [
@@ -111,16 +113,6 @@ def _feed_events(number: int, feed: LogFeed, begin: int, end: int, now_ms: int) 
         count = feed.count(minute // 1_000)
         for index in range(count):
             yield minute + index * _MINUTE_MS // count, f"feed-{number}-{index}", feed.message
-
-
-def _offset(token: str | None) -> int:
-    if token is None:
-        return 0
-    match = re.fullmatch(r"from-(\d{1,12})", token)
-    if match is None:
-        message = "The specified nextToken is invalid."
-        raise client_error(OPERATION, "InvalidParameterException", message)
-    return int(match[1])
 
 
 # --- Filter patterns ------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from controller.immutable import Immutable
-from controller.tools.simulation.fakes.errors import client_error, validation_error
+from controller.tools.simulation.fakes.errors import client_error, page_offset, validation_error
 from controller.tools.simulation.scenario.metric_roles import Identity
 
 OPERATION = "GetMetricData"
@@ -79,28 +79,20 @@ def read_request(request: Mapping[str, Any]) -> MetricRequest:
     if not 1 <= limit <= MAX_DATAPOINTS:
         raise _invalid(f"MaxDatapoints must be from 1 to {MAX_DATAPOINTS}, not {limit}.")
     queries = tuple(_queries(request["MetricDataQueries"]))
+    error = client_error(OPERATION, "InvalidNextToken", "The next token specified is invalid.")
     return MetricRequest(
         queries=queries,
         start_s=start_s,
         end_s=end_s,
         descending=scan == "TimestampDescending",
         max_datapoints=limit,
-        offset=_offset(request.get("NextToken")),
+        offset=page_offset(request.get("NextToken"), r"page-(\d{1,12})", error),
     )
 
 
 def next_token(offset: int) -> str:
     """Return the token of the page that begins with datapoint number `offset`."""
     return f"page-{offset}"
-
-
-def _offset(token: str | None) -> int:
-    if token is None:
-        return 0
-    match = re.fullmatch(r"page-(\d{1,12})", token)
-    if match is None:
-        raise client_error(OPERATION, "InvalidNextToken", "The next token specified is invalid.")
-    return int(match[1])
 
 
 def _moment(request: Mapping[str, Any], name: str) -> float:
