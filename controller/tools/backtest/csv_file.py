@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 from math import isfinite
 from pathlib import Path
 from typing import Final
@@ -40,7 +41,7 @@ def read_csv(path: Path, policy: Policy) -> PastMetrics:
         if path.stat().st_size > _MAX_BYTES:
             raise UsageError(f"{path}: larger than 100 MB; give fewer days or fewer columns")
         with path.open(encoding="utf-8-sig", newline="") as lines:
-            reading.read(csv.reader(lines, strict=True))
+            reading.read(lines)
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -52,8 +53,7 @@ def read_csv(path: Path, policy: Policy) -> PastMetrics:
 class _Reading:
     """One pass over a file.
 
-    columns: the key of each column, None for the times. times, numbers: start of each row, and the
-    line that it is in.
+    columns: the key of each column, None for the times. rows: start and line of each row.
     """
 
     file: str
@@ -61,15 +61,14 @@ class _Reading:
     flaws: list[Flaw] = field(default_factory=list)
     columns: list[ColumnKey | None] = field(default_factory=list)
     points: dict[ColumnKey, dict[int, float]] = field(default_factory=dict)
-    times: list[int] = field(default_factory=list)
-    numbers: list[int] = field(default_factory=list)
+    rows: list[tuple[int, int]] = field(default_factory=list)
 
-    def read(self, rows: Iterator[list[str]]) -> None:
+    def read(self, lines: Iterable[str]) -> None:
         """Read the header and every row after it."""
-        number = 1
+        rows, number = csv.reader(lines, strict=True), 1
         try:
             for row in rows:
-                number = getattr(rows, "line_num", number + 1)
+                number = rows.line_num
                 if not self.columns:
                     self._read_header(row)
                 elif row:
@@ -83,12 +82,12 @@ class _Reading:
         """Return what was read. Raises PolicyError with every mistake."""
         if not self.columns:
             self._flaw(1, f"is empty: the first line names the columns, {TIME_COLUMN} first")
-        elif not self.flaws and len(self.times) < 2:
+        elif not self.flaws and len(self.rows) < 2:
             self._flaw(1, "has fewer than two rows of data")
         if self.flaws:
             raise PolicyError.of(*self.flaws)
         period_s = self._period()
-        shift = self.times[0] % period_s  # times are moved back to multiples of the period
+        shift = self.rows[0][0] % period_s  # times are moved back to multiples of the period
         if self.flaws:
             raise PolicyError.of(*self.flaws[:_MAX_FLAWS])
         columns = {
@@ -140,8 +139,7 @@ class _Reading:
         at = self._time_of(row, line)
         if at is None:
             return
-        self.times.append(at)
-        self.numbers.append(line)
+        self.rows.append((at, line))
         for index, (key, cell) in enumerate(zip(self.columns, row, strict=True)):
             if key is not None and cell.strip():
                 value = _number(cell)
@@ -157,16 +155,17 @@ class _Reading:
         if column is None:
             return None
         at, problem = _moment(row[column].strip())
+        before = self.rows[-1][0] if self.rows else None
         if at is None:
             self._flaw(line, problem, column + 1)
-        elif self.times and at == self.times[-1]:
-            self._flaw(line, f"{clock_text(from_unix(at))} is there twice", column + 1)
-        elif self.times and at < self.times[-1]:
-            before = clock_text(from_unix(self.times[-1]))
-            message = f"{clock_text(from_unix(at))} is before the row above ({before})"
-            self._flaw(line, message, column + 1)
-        else:
+        elif before is None or at > before:
             return at
+        elif at == before:
+            self._flaw(line, f"{clock_text(from_unix(at))} is there twice", column + 1)
+        else:
+            above = clock_text(from_unix(before))
+            message = f"{clock_text(from_unix(at))} is before the row above ({above})"
+            self._flaw(line, message, column + 1)
         return None
 
     # --- periods ----------------------------------------------------------------------------------
@@ -187,8 +186,7 @@ class _Reading:
         return shortest
 
     def _distances(self) -> list[tuple[int, int]]:
-        pairs = zip(self.times, self.times[1:], self.numbers[1:], strict=False)
-        return [(later - earlier, line) for earlier, later, line in pairs]
+        return [(later - earlier, line) for (earlier, _), (later, line) in pairwise(self.rows)]
 
     def _notes(self, period_s: int, shift: int) -> Iterator[str]:
         if shift:
