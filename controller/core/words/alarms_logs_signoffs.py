@@ -15,47 +15,18 @@ from controller.core.words.shared_phrases import Sentences, since_text
 # --- Alarms ---------------------------------------------------------------------------------------
 
 
-def _alarm_ok(finding: Finding) -> str:
-    alarm = AlarmFacts.of(finding)
-    return f"passes: alarm {alarm.alarm} is OK{_since(alarm)}."
+def _alarm(finding: Finding) -> str:
+    return f"alarm {AlarmFacts.of(finding).alarm}"
 
 
-def _in_alarm(finding: Finding) -> str:
-    alarm = AlarmFacts.of(finding)
-    return f"fails: alarm {alarm.alarm} is in ALARM{_since(alarm)}{_why(alarm)}."
+def _since(finding: Finding) -> str:
+    since = AlarmFacts.of(finding).since
+    return f" since {utc_text(since)}" if since else ""
 
 
-def _alarm_without_data(finding: Finding) -> str:
-    alarm = AlarmFacts.of(finding)
-    return f"has no data: alarm {alarm.alarm} is in INSUFFICIENT_DATA{_since(alarm)}."
-
-
-def _alarm_missing(finding: Finding) -> str:
-    return (
-        f"cannot be judged: there is no alarm {AlarmFacts.of(finding).alarm} in the account "
-        "and region of the rollout; create it, or start again with a policy that names another."
-    )
-
-
-def _alarm_unread(finding: Finding) -> str:
-    alarm = AlarmFacts.of(finding)
-    return f"cannot be judged: alarm {alarm.alarm} was not read{_why(alarm)}."
-
-
-def _alarm_before_start(finding: Finding) -> str:
-    alarm = AlarmFacts.of(finding)
-    return (
-        f"cannot be judged: alarm {alarm.alarm} is in ALARM{_since(alarm)}, "
-        f"already before the start; it counts once it has been OK{_why(alarm)}."
-    )
-
-
-def _since(alarm: AlarmFacts) -> str:
-    return f" since {utc_text(alarm.since)}" if alarm.since else ""
-
-
-def _why(alarm: AlarmFacts) -> str:
-    return f" ({alarm.why.rstrip('.')})" if alarm.why else ""
+def _why(finding: Finding) -> str:
+    why = AlarmFacts.of(finding).why
+    return f" ({why.rstrip('.')})" if why else ""
 
 
 # --- Sign-offs ------------------------------------------------------------------------------------
@@ -115,13 +86,25 @@ def _control(finding: Finding) -> str:
 
 
 SENTENCES: Sentences = {
-    FindingReason.ALARM_OK: _alarm_ok,
-    FindingReason.IN_ALARM: _in_alarm,
-    FindingReason.ALARM_WITHOUT_DATA: _alarm_without_data,
-    FindingReason.ALARM_MISSING: _alarm_missing,
-    FindingReason.ALARM_UNREAD: _alarm_unread,
+    FindingReason.ALARM_OK: lambda finding: f"passes: {_alarm(finding)} is OK{_since(finding)}.",
+    FindingReason.IN_ALARM: lambda finding: (
+        f"fails: {_alarm(finding)} is in ALARM{_since(finding)}{_why(finding)}."
+    ),
+    FindingReason.ALARM_WITHOUT_DATA: lambda finding: (
+        f"has no data: {_alarm(finding)} is in INSUFFICIENT_DATA{_since(finding)}."
+    ),
+    FindingReason.ALARM_MISSING: lambda finding: (
+        f"cannot be judged: there is no {_alarm(finding)} in the account and region of the "
+        "rollout; create it, or start again with a policy that names another."
+    ),
+    FindingReason.ALARM_UNREAD: lambda finding: (
+        f"cannot be judged: {_alarm(finding)} was not read{_why(finding)}."
+    ),
     FindingReason.ALARM_IN_WARM_UP: lambda _: "is not judged during the warm-up.",
-    FindingReason.ALARM_BEFORE_START: _alarm_before_start,
+    FindingReason.ALARM_BEFORE_START: lambda finding: (
+        f"cannot be judged: {_alarm(finding)} is in ALARM{_since(finding)}, already before the "
+        f"start; it counts once it has been OK{_why(finding)}."
+    ),
     FindingReason.NOT_ATTESTED: _not_attested,
     FindingReason.ATTESTED: lambda finding: f"passes: attested by {_signature(finding)}.",
     FindingReason.REFUSED: lambda finding: f"fails: refused by {_signature(finding)}.",

@@ -1,91 +1,72 @@
 """The sentence of a finding: what was measured, the limit, and what is behind the number.
 
-Each reason has one, in the module of its kind of criterion; it is what follows the name of the
-criterion. A sentence is made from the facts of the finding alone, whenever it is shown; nothing is
-decided by it.
+Each reason has one: here what any kind of criterion may say, the others in the module of its kind.
+It is what follows the name of the criterion. A sentence is made from the facts of the finding
+alone, whenever it is shown; nothing is decided by it.
 """
 
 from collections.abc import Mapping
+from math import floor
 from typing import Final
 
 from msgspec import UNSET
 
 from controller.core.judge.facts import (
+    CountedSuccesses,
     Dilution,
     FailedQuery,
     JudgeFault,
+    LackOfData,
     LeakFacts,
     LostWindows,
     MissingKindFacts,
+    MissingRequests,
+    NewestBake,
+    Odds,
     OwnText,
     RedBefore,
+    RuledOut,
     WindowLength,
+    odds_limit,
+    totals_of,
 )
 from controller.core.judge.findings import Finding, FindingReason, Label
-from controller.core.units import count_text
-from controller.core.words import (
-    alarms_logs_signoffs,
-    evidence,
-    latency_increase,
-    success_rate,
-    threshold,
-    traffic,
-)
-from controller.core.words.shared_phrases import Sentences, window_text
+from controller.core.units import count_text, format_percent, number_text, time_range_text
+from controller.core.words import alarms_logs_signoffs, measured, traffic
+from controller.core.words.measured import better_text, totals_text
+from controller.core.words.shared_phrases import Sentences, last_text, since_text, window_text
+
+# A larger likelihood ratio is written as more than this.
+_MAX_ODDS: Final = 1_000_000
 
 
 def sentence_of(finding: Finding) -> str:
     """Return the finding in one sentence for people, and what qualifies it: loss, dilution."""
+    is_leak_check = finding.reason == FindingReason.LEAK_CHECK  # the name alone would not say it
+    subject = "leak check" if is_leak_check else f"criterion {finding.criterion}"
     try:
         own = OwnText.find(finding)  # a kind of another package brings its own sentence
-        sentence = own.text if own else f"{_subject(finding)} {SENTENCES[finding.reason](finding)}"
-        better = success_rate.better_text(finding)
+        sentence = own.text if own else f"{subject} {SENTENCES[finding.reason](finding)}"
         after = f"{_lost_windows(finding)}{_dilution(finding)}{_red_before(finding)}"
-        return f"{sentence}{better}{after}"
+        return f"{sentence}{better_text(finding)}{after}"
     except (LookupError, TypeError, ValueError, ArithmeticError):
         # A finding that was stored by another version may have other facts: it is shown all the
         # same, and a rollback waits for no sentence.
         return f"criterion {finding.criterion}: {finding.verdict} ({finding.reason})."
 
 
-def _subject(finding: Finding) -> str:
-    """Return what a sentence is about: a criterion, which its name alone would not say."""
-    return (
-        "leak check"
-        if finding.reason == FindingReason.LEAK_CHECK
-        else f"criterion {finding.criterion}"
-    )
-
-
-# The result of a leak check, and what it says about requests.
-_LEAK_CHECK_RESULTS: Final[Mapping[Label, str]] = {
-    Label.CONFIRMED: "passed, no request reaches the canary",
-    Label.LEAK_CHECK_FAILED: "failed, requests still reach the canary",
-    Label.UNOBSERVABLE: "has no result, requests may still reach the canary",
-}
-
-
-def _no_window_yet(finding: Finding) -> str:
-    window = window_text(WindowLength.of(finding).window_s)
-    return f"is not judged yet: no window of {window} has closed in this step."
-
-
-def _judge_failed(finding: Finding) -> str:
-    return (
-        f"cannot be judged: the code of its kind {finding.kind} failed "
-        f"({JudgeFault.of(finding).error}); the other criteria are judged."
-    )
+# --- What qualifies any finding -------------------------------------------------------------------
 
 
 def _lost_windows(finding: Finding) -> str:
     lost = LostWindows.find(finding)
     if lost is None:
         return ""
-    windows, verb = count_text(lost.lost_windows, "window"), "were"
-    if lost.lost_windows == 1:
-        verb = "was"
-    length = window_text(lost.window_s)
-    return f" {windows} of {length} {verb} never answered by CloudWatch and left out."
+    verb = "was" if lost.lost_windows == 1 else "were"
+    return (
+        f" {count_text(lost.lost_windows, 'window')} of {window_text(lost.window_s)} {verb} never "
+        "answered by CloudWatch and left out."
+    )
 
 
 def _dilution(finding: Finding) -> str:
@@ -108,6 +89,69 @@ def _red_before(finding: Finding) -> str:
     return " It failed before the start, and is worse now: the limit is its worst value then."
 
 
+# --- Evidence that adds up over the minutes of a rollout ------------------------------------------
+
+
+def _rejected(finding: Finding) -> str:
+    """Return why the rollout is rolled back: the counts, when they were, and the evidence."""
+    evidence = Odds.of(finding)
+    why = "the counts are in an earlier history entry; "
+    start, end = evidence.regression_start, evidence.regression_end
+    if start is not UNSET and end is not UNSET:
+        why = f"{totals_text(finding)}, from {time_range_text(start, end)}; "
+    elif totals_of(finding) is not None:
+        why = f"in this step, {since_text(finding)} {totals_text(finding)}; "
+    # A whole number that is no less than the limit reads.
+    odds, certain = evidence.odds, max(_MAX_ODDS, evidence.odds_limit)
+    limit = odds_limit(evidence.odds_limit)
+    ratio = number_text(max(floor(odds), limit))
+    if odds > certain:
+        ratio = f"above {number_text(round(certain))}"
+    counted, how = CountedSuccesses.find(finding), ""
+    if counted is not None:
+        how = f" Counted as failed: requests that are in none of {counted.successes}."
+    return f"fails: {why}likelihood ratio {ratio}, limit {number_text(limit)}.{how}"
+
+
+def _newest(finding: Finding) -> str:
+    """Return the counts of the newest bake-length beside what is allowed."""
+    return f"in the last {window_text(NewestBake.of(finding).newest_s)}, {totals_text(finding)}"
+
+
+def _ruled_out_large(finding: Finding) -> str:
+    ruled_out = RuledOut.of(finding)
+    chance = ", which chance explains" if ruled_out.by_chance else ""
+    return (
+        f"passes, no regression detected: {_newest(finding)}{chance}; "
+        f"{format_percent(ruled_out.large_share)} or more is ruled out at 95% confidence, and a "
+        "later step has to keep the limit."
+    )
+
+
+def _too_few_requests(finding: Finding) -> str:
+    lack = LackOfData.of(finding)
+    return (
+        f"has too few samples: {number_text(lack.fewest_samples)} of "
+        f"{number_text(lack.min_samples)} {since_text(finding)}."
+    )
+
+
+def _requests_missing(finding: Finding) -> str:
+    missing = MissingRequests.of(finding)
+    return (
+        f"has too few requests: {number_text(missing.newest_requests)} in the last "
+        f"{window_text(missing.missing_s)}, in which the week before the start had at least "
+        f"{number_text(missing.week_requests)}; {totals_text(finding)}."
+    )
+
+
+# The result of a leak check, and what it says about requests.
+_LEAK_CHECK_RESULTS: Final[Mapping[Label, str]] = {
+    Label.CONFIRMED: "passed, no request reaches the canary",
+    Label.LEAK_CHECK_FAILED: "failed, requests still reach the canary",
+    Label.UNOBSERVABLE: "has no result, requests may still reach the canary",
+}
+
 SENTENCES: Sentences = {
     FindingReason.LEAK_CHECK: lambda finding: (
         f"{_LEAK_CHECK_RESULTS[finding.label]}: {LeakFacts.of(finding).seen}"
@@ -115,15 +159,45 @@ SENTENCES: Sentences = {
     FindingReason.QUERY_FAILED: lambda finding: (
         f"cannot be judged: {FailedQuery.of(finding).text}."
     ),
-    FindingReason.NO_WINDOW_YET: _no_window_yet,
+    FindingReason.NO_WINDOW_YET: lambda finding: (
+        f"is not judged yet: no window of {window_text(WindowLength.of(finding).window_s)} has "
+        "closed in this step."
+    ),
     FindingReason.KIND_MISSING: lambda finding: (
         f"is not judged: {MissingKindFacts.of(finding).problem}."
     ),
-    FindingReason.JUDGE_FAILED: _judge_failed,
+    FindingReason.JUDGE_FAILED: lambda finding: (
+        f"cannot be judged: the code of its kind {finding.kind} failed "
+        f"({JudgeFault.of(finding).error}); the other criteria are judged."
+    ),
+    FindingReason.REJECTED: _rejected,
+    FindingReason.NO_REGRESSION: lambda finding: (
+        f"passes, no regression detected: {totals_text(finding)}."
+    ),
+    FindingReason.SHARED_OUTAGE: lambda finding: (
+        "is undecided: the stable path fails too, and no higher weight is "
+        f"applied in an outage; {totals_text(finding)}."
+    ),
+    FindingReason.NEWEST_ABOVE: lambda finding: (
+        f"is undecided: {_newest(finding)}, more than chance explains; no higher weight is applied "
+        "until it is back within the limit."
+    ),
+    FindingReason.RULED_OUT_LARGE: _ruled_out_large,
+    FindingReason.UNDECIDED: lambda finding: (
+        f"is undecided: {totals_text(finding)}; above the limit, but not enough evidence to roll "
+        "back."
+    ),
+    FindingReason.TOO_FEW_REQUESTS: _too_few_requests,
+    FindingReason.BASELINE_UNREAD: lambda _: (
+        "cannot be judged: its baseline was not read before the start."
+    ),
+    FindingReason.NO_REQUESTS_YET: lambda finding: f"has no data {since_text(finding)}.",
+    FindingReason.NO_REQUESTS_ANY_MORE: lambda finding: (
+        "has no recent data: no request since "
+        f"{last_text(LackOfData.of(finding).last_end, finding)}."
+    ),
+    FindingReason.REQUESTS_MISSING: _requests_missing,
     **alarms_logs_signoffs.SENTENCES,
-    **evidence.SENTENCES,
-    **latency_increase.SENTENCES,
-    **success_rate.SENTENCES,
-    **threshold.SENTENCES,
+    **measured.SENTENCES,
     **traffic.SENTENCES,
 }

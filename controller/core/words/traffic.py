@@ -26,20 +26,6 @@ from controller.core.words.shared_phrases import Sentences, counts_text, since_t
 # --- Traffic --------------------------------------------------------------------------------------
 
 
-def _requests_arrived(finding: Finding) -> str:
-    return (
-        f"passes: {_requests(finding)} arrived {since_text(finding)}, at least "
-        f"{number_text(finding.bound)} required."
-    )
-
-
-def _too_few_arrived(finding: Finding) -> str:
-    return (
-        f"has {finding.label}: {_requests(finding)} {since_text(finding)}, at "
-        f"least {number_text(finding.bound)} required; check that requests reach the canary."
-    )
-
-
 def _canary_unreached(finding: Finding) -> str:
     due = UnreachedCanary.of(finding)
     return (
@@ -54,20 +40,6 @@ def _requests(finding: Finding) -> str:
 
 
 # --- Share of traffic -----------------------------------------------------------------------------
-
-
-def _too_few_to_split(finding: Finding) -> str:
-    needed = number_text(MinSamples.of(finding).min_samples)
-    samples = number_text(finding.samples)
-    return f"has too few samples: {samples} of {needed} {since_text(finding)}."
-
-
-def _split_off(finding: Finding) -> str:
-    return (
-        f"is out of range: {_split(finding)}; {_split_range(finding)}. "
-        "The share of traffic does not match the weight: check for callers that bypass the weight, "
-        "for fallbacks to the other path, and whether both metrics count every request."
-    )
 
 
 def _split(finding: Finding) -> str:
@@ -100,11 +72,6 @@ def _budget_burnt(finding: Finding) -> str:
     )
 
 
-def _budget_kept(finding: Finding) -> str:
-    rates = BurnRates.of(finding).rates
-    return f"passes: burn rates of {_budget(finding)}: {rates}; {counts_text(finding)}."
-
-
 def _budget_too_few(finding: Finding) -> str:
     failures = count_text(Failures.of(finding).failures, "failure")
     return (
@@ -135,22 +102,38 @@ def _budget(finding: Finding) -> str:
 
 
 SENTENCES: Sentences = {
-    FindingReason.REQUESTS_ARRIVED: _requests_arrived,
-    FindingReason.TOO_FEW_ARRIVED: _too_few_arrived,
+    FindingReason.REQUESTS_ARRIVED: lambda finding: (
+        f"passes: {_requests(finding)} arrived {since_text(finding)}, at least "
+        f"{number_text(finding.bound)} required."
+    ),
+    FindingReason.TOO_FEW_ARRIVED: lambda finding: (
+        f"has {finding.label}: {_requests(finding)} {since_text(finding)}, at "
+        f"least {number_text(finding.bound)} required; check that requests reach the canary."
+    ),
     FindingReason.CANARY_UNREACHED: _canary_unreached,
     FindingReason.NO_REQUESTS: lambda finding: (
         f"has no data: neither canary nor stable path had a request {since_text(finding)}."
     ),
-    FindingReason.TOO_FEW_TO_SPLIT: _too_few_to_split,
+    FindingReason.TOO_FEW_TO_SPLIT: lambda finding: (
+        f"has too few samples: {number_text(finding.samples)} of "
+        f"{number_text(MinSamples.of(finding).min_samples)} {since_text(finding)}."
+    ),
     FindingReason.SPLIT_SO_FAR: lambda finding: (
         f"so far: {_split(finding)}; judged at the end of the bake."
     ),
     FindingReason.SPLIT_FITS: lambda finding: (
         f"passes: {_split(finding)}; {_split_range(finding)}."
     ),
-    FindingReason.SPLIT_OFF: _split_off,
+    FindingReason.SPLIT_OFF: lambda finding: (
+        f"is out of range: {_split(finding)}; {_split_range(finding)}. "
+        "The share of traffic does not match the weight: check for callers that bypass the "
+        "weight, for fallbacks to the other path, and whether both metrics count every request."
+    ),
     FindingReason.BUDGET_BURNT: _budget_burnt,
-    FindingReason.BUDGET_KEPT: _budget_kept,
+    FindingReason.BUDGET_KEPT: lambda finding: (
+        f"passes: burn rates of {_budget(finding)}: {BurnRates.of(finding).rates}; "
+        f"{counts_text(finding)}."
+    ),
     FindingReason.BUDGET_TOO_FEW: _budget_too_few,
     FindingReason.BUDGET_UNDECIDED: _budget_undecided,
     FindingReason.BUDGET_BAD_COUNTS: lambda finding: (

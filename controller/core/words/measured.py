@@ -1,0 +1,387 @@
+"""Sentences of a success rate, of a latency against a baseline, and of a value against a bound.
+
+Windows are compared one by one; `totals_text` is what the evidence of all minutes is made from.
+"""
+
+from math import ceil, floor, inf, log10
+
+from msgspec import UNSET
+
+from controller.core.judge.facts import (
+    CERTAINLY_BETTER,
+    FRACTION,
+    AnotherDay,
+    BaselineFacts,
+    BetterThanStable,
+    Breach,
+    Breaching,
+    ComparedMetric,
+    Contradiction,
+    ControlTotals,
+    Failures,
+    FailureTotals,
+    FewestCompared,
+    HungTotals,
+    IncreaseTotals,
+    MeanTotals,
+    NoBaseline,
+    PossibleRate,
+    RatioTotals,
+    SlowTotals,
+    StoredTotals,
+    WindowFacts,
+    totals_of,
+)
+from controller.core.judge.findings import Finding, FindingReason
+from controller.core.stats.binomial import CONFIDENCE
+from controller.core.units import (
+    MAX_DIGITS,
+    count_text,
+    format_percent,
+    number_beside,
+    number_text,
+    percent_beside,
+    time_range_text,
+    utc_text,
+)
+from controller.core.words.shared_phrases import (
+    Sentences,
+    counts_text,
+    last_text,
+    ratio,
+    requests_text,
+    since_text,
+    window_text,
+    with_unit,
+)
+
+# --- Counts of some minutes beside what is allowed ------------------------------------------------
+
+
+def totals_text(finding: Finding) -> str:
+    """Return the counts of a finding. Raises ValueError for one without any."""
+    match totals_of(finding):
+        case None:
+            raise ValueError("the finding has no counts")
+        case NoBaseline():
+            return "its baseline was never read"
+        case FailureTotals() as totals:
+            allowed, requests = totals.allowed_share, count_text(totals.requests, "request")
+            share = percent_beside(ratio(totals.failures, totals.requests), allowed)
+            text = (
+                f"{number_text(totals.failures)} of {requests} failed ({share}), at most "
+                f"{format_percent(allowed)} allowed"
+            )
+            if not totals.control_requests:
+                return text
+            stable = ratio(totals.control_failures, totals.control_requests)
+            return f"{text}; stable path: {percent_beside(stable, allowed)}"
+        case RatioTotals() as totals:
+            return (
+                f"{totals.subject} was {percent_beside(totals.share, totals.limit)}, at most "
+                f"{format_percent(totals.limit)} allowed; {requests_text(totals.requests)}"
+            )
+        case MeanTotals() as totals:
+            mean = f"{number_beside(totals.mean, totals.limit)} in {window_text(totals.window_s)}"
+            limit = number_text(totals.limit)
+            return f"{totals.subject} was {mean} on average, at most {limit} allowed"
+        case slow:
+            return _slow_text(slow, finding)
+
+
+def _slow_text(
+    totals: SlowTotals | ControlTotals | StoredTotals | HungTotals, finding: Finding
+) -> str:
+    """Return the share of requests that were slow or hung beside the share that may be."""
+    allowed = totals.allowed_share
+    match totals:
+        case SlowTotals():
+            share = percent_beside(ratio(totals.slow, totals.requests), allowed)
+            return (
+                f"{share} of {requests_text(totals.requests)} were slower than "
+                f"{with_unit(totals.limit, totals.unit)}, at most {format_percent(allowed)} allowed"
+            )
+        case ControlTotals():
+            control = ratio(totals.control_slow, totals.control_requests)
+            increase = _increase(totals, f"the stable path's {totals.statistic}")
+            return (
+                f"{increase}, at most {percent_beside(control, allowed)} allowed (the stable "
+                f"path's share above {with_unit(totals.control_limit, totals.unit)})"
+                f"{_method(totals)}"
+            )
+        case StoredTotals():
+            baseline = "the fixed value" if totals.fixed else f"the stored {totals.statistic}"
+            return (
+                f"{_increase(totals, baseline)}, at most {format_percent(round(allowed, 4))} "
+                f"allowed{_correction(totals, finding)}{_method(totals)}"
+            )
+        case HungTotals():
+            path, stable = "baseline", ""
+            if totals.control_share is not UNSET:
+                path = "stable path"
+                stable = f"; stable path: {percent_beside(totals.control_share, allowed)}"
+            return (
+                f"{percent_beside(ratio(totals.hung, totals.requests), allowed)} of "
+                f"{requests_text(totals.requests, 'canary request')} took longer than "
+                f"{with_unit(totals.limit, totals.unit)} "
+                f"({totals.factor:g} × the {path}'s {totals.statistic}), "
+                f"at most {format_percent(round(allowed, 4))} allowed{stable}"
+            )
+
+
+def _increase(slow: IncreaseTotals, baseline: str) -> str:
+    """Return the share of slow requests, and where the limit in between is from."""
+    drift = 0.0 if slow.drift is UNSET else slow.drift
+    value = with_unit(slow.limit / slow.factor / (1 + drift), slow.unit)
+    for_drift = f", {format_percent(drift)} more for drift" if drift else ""
+    return (
+        f"{percent_beside(ratio(slow.slow, slow.requests), slow.allowed_share)} of "
+        f"{requests_text(slow.requests, 'canary request')} were slower than "
+        f"{with_unit(slow.limit, slow.unit)} (+{format_percent(slow.factor - 1)} on {baseline} of "
+        f"{value}{for_drift})"
+    )
+
+
+def _correction(slow: StoredTotals, finding: Finding) -> str:
+    """Return what the stored share was before it was corrected for today, where that differs."""
+    then = AnotherDay.find(finding)
+    if then is None:
+        return ""
+    was = format_percent(round(then.stored_share, 4))
+    if was == format_percent(round(slow.allowed_share, 4)):
+        return ""
+    lower = slow.allowed_share < then.stored_share
+    corrected, speed = ("lowered", "faster") if lower else ("raised", "slower")
+    return (
+        f" ({was} in the baseline, {corrected} because {then.stored_metric} was {speed} in "
+        "earlier steps)"
+    )
+
+
+def _method(slow: IncreaseTotals) -> str:
+    return "" if slow.read_between is UNSET else f", read between {slow.read_between}"
+
+
+# --- A success rate -------------------------------------------------------------------------------
+
+
+def possible_rate_text(finding: Finding) -> str:
+    """Return the failure rate that windows leave possible; empty where it meets the bound."""
+    possible = PossibleRate.find(finding)
+    if possible is None:
+        return ""
+    confidence = CONFIDENCE if possible.confidence is UNSET else possible.confidence
+    objective, needed = format_percent(finding.bound), possible.proof_requests
+    conclusion = f"no number of requests can confirm {objective}"
+    if needed is not UNSET:
+        conclusion = f"{objective} is not confirmed"
+        if finding.samples < needed:
+            requests = f"{number_text(needed)} requests without a failure"
+            conclusion = f"not enough data to confirm {objective} (needs {requests})"
+    # A percent of three figures, rounded up so that it holds.
+    share = possible.possible_share
+    scale = 10 ** (2 - floor(log10(share)))
+    at_most = format_percent(ceil(share * scale) / scale, MAX_DIGITS)
+    return (
+        f"; at {confidence * 100:g}% confidence the failure rate is at most {at_most}: {conclusion}"
+    )
+
+
+def _proven(finding: Finding) -> str:
+    totals = FailureTotals.of(finding)
+    return (
+        f"passes, objective met: {_failures(totals)}; at 95% confidence "
+        f"the failure rate is below {format_percent(totals.allowed_share)}."
+    )
+
+
+def _not_proven_yet(finding: Finding) -> str:
+    needed = PossibleRate.of(finding).proof_requests
+    requests = count_text(inf if needed is UNSET else needed, "request")
+    return f"has too few samples: {_unproven(finding)} (needs {requests} with no further failure)."
+
+
+def _unproven(finding: Finding) -> str:
+    totals, possible = FailureTotals.of(finding), PossibleRate.of(finding).possible_share
+    below = percent_beside(possible, totals.allowed_share)
+    objective = format_percent(1 - totals.allowed_share)
+    return (
+        f"{_failures(totals)}; at 95% confidence the failure rate is below {below}, so "
+        f"{objective} is not confirmed"
+    )
+
+
+def _failures(totals: FailureTotals) -> str:
+    failures = count_text(round(totals.failures), "failure")
+    return f"{failures} in {requests_text(totals.requests)}"
+
+
+def better_text(finding: Finding) -> str:
+    """Return how a canary does beside a stable path that failed before the start; or nothing."""
+    better = BetterThanStable.find(finding)
+    if better is None:
+        return ""
+    failed = f"{number_text(better.kept_failures)} of {requests_text(better.kept_requests)} failed"
+    window = window_text(better.kept_s)
+    limit, stable = number_text(better.better_limit), format_percent(better.outage_share)
+    odds = number_text(floor(better.better_odds))
+    odds = f"above {odds}" if better.better_odds >= CERTAINLY_BETTER else odds
+    before = f" The stable path failed before the start too ({stable})"
+    if finding.reason == FindingReason.SHARED_OUTAGE:
+        return (
+            f"{before}: the canary passes when it keeps the limit over the last {window} "
+            f"({failed}), and is better at a likelihood ratio of {limit} (now {odds})."
+        )
+    return (
+        f"{before}: the canary keeps the limit over the last {window} ({failed}), and is better at "
+        f"a likelihood ratio of {odds}, limit {limit}."
+    )
+
+
+# --- Windows against a bound ----------------------------------------------------------------------
+
+
+def _breached(finding: Finding) -> str:
+    windows, breach = WindowFacts.of(finding), Breach.of(finding)
+    side = "above" if windows.side == "at most" else "below"
+    span = time_range_text(breach.breach_start, breach.breach_end)
+    count, length = breach.breaches, window_text(windows.window_s)
+    # They are in a row only where each window had data.
+    row = "in a row" if breach.breach_windows == count else "with data"
+    breaches = f"a window of {length}" if count == 1 else f"{count} windows of {length} {row}"
+    return (
+        f"fails: {windows.subject} was {side} {_value(finding.bound, finding)} in {breaches}, from "
+        f"{span}, last {_value(finding.measured, finding)}; {counts_text(finding)}."
+    )
+
+
+def _breaching(finding: Finding) -> str:
+    run = Breaching.of(finding)
+    return (
+        f"is breaching, not yet failed: {_newest_value(finding)}; "
+        f"{run.breaches} of the {run.failure_limit} breaches in a row that fail it."
+    )
+
+
+def _bad_windows(finding: Finding) -> str:
+    windows = WindowFacts.of(finding)
+    return (
+        "cannot be judged: datapoints are missing or contradict each other in "
+        f"{count_text(windows.bad_windows, 'window')} of {window_text(windows.window_s)}; check "
+        "the metric names, or set `missing: zero` where no datapoint means 0."
+    )
+
+
+def _too_few_samples(finding: Finding) -> str:
+    failures, counted = possible_rate_text(finding), Failures.find(finding)
+    if failures and counted is not None:
+        failures = f"; {count_text(counted.failures, 'failure')}{failures}"
+    return (
+        f"has too few samples: {number_text(finding.samples)} of "
+        f"{number_text(WindowFacts.of(finding).min_samples)} needed to pass; "
+        f"last {_value(finding.measured, finding)}, {_limit(finding)}{failures}."
+    )
+
+
+def _silent(finding: Finding) -> str:
+    last = last_text(WindowFacts.of(finding).last_end, finding)
+    return f"has no recent data: no datapoint since {last}; {counts_text(finding)}."
+
+
+def _newest_value(finding: Finding) -> str:
+    windows = WindowFacts.of(finding)
+    return (
+        f"{windows.subject} was {_value(finding.measured, finding)} in the newest "
+        f"{window_text(windows.window_s)}, {_limit(finding)}"
+    )
+
+
+def _limit(finding: Finding) -> str:
+    side = WindowFacts.of(finding).side
+    word = "allowed" if side == "at most" else "required"
+    return f"{side} {_value(finding.bound, finding)} {word}"
+
+
+def _value(value: float | None, finding: Finding) -> str:
+    """Return a value in its unit, with enough digits to differ from the bound."""
+    unit = WindowFacts.of(finding).unit
+    if value is None:
+        return "nothing"
+    if unit == FRACTION:
+        return percent_beside(value, finding.bound)
+    return f"{number_beside(value, finding.bound)} {unit}".rstrip()
+
+
+# --- A mean latency against a baseline ------------------------------------------------------------
+
+
+def _comparison(finding: Finding) -> str:
+    metric, compared = ComparedMetric.of(finding), BaselineFacts.of(finding)
+    increase, stable, bound = finding.measured or 0.0, compared.baseline, finding.bound
+    canary = stable * (1 + increase) if compared.canary is UNSET else compared.canary
+    limit = f"+{format_percent(bound)}"
+    if stable:
+        limit = f"{with_unit(stable * (1 + bound), metric.unit)} ({limit})"
+    sign = "+" if increase >= 0 else "-"
+    change = "" if finding.measured is None else f" ({sign}{percent_beside(abs(increase), bound)})"
+    samples = count_text(compared.requests, "sample")
+    return (
+        f"{metric.metric} was {with_unit(canary, metric.unit)}{change} against "
+        f"{with_unit(stable, metric.unit)}, at most {limit} allowed; {samples}"
+    )
+
+
+def _too_few_to_compare(finding: Finding) -> str:
+    fewest = FewestCompared.of(finding)
+    return (
+        f"has too few samples: {number_text(fewest.fewest_samples)} on the "
+        f"{fewest.fewest_on} of {number_text(fewest.min_samples)} needed to compare."
+    )
+
+
+def _bad_counts(finding: Finding) -> str:
+    """Return which data of a minute contradict each other; those of a rate are not known."""
+    found = Contradiction.find(finding)
+    if found is None:
+        why = "counts and requests contradict each other, or one of them is missing"
+        return f"cannot be judged: {why}."
+    value, limit = with_unit(found.value, found.unit), with_unit(found.limit, found.unit)
+    return (
+        f"cannot be judged: at {utc_text(found.at)} {number_text(round(found.slow))} of "
+        f"{requests_text(found.requests)} took more than {limit} ({found.counted_by}), but their "
+        f"{found.statistic} was {value}. One of the two is wrong: check AWS_ENDPOINT_URL and "
+        "any proxy."
+    )
+
+
+SENTENCES: Sentences = {
+    FindingReason.PROVEN: _proven,
+    FindingReason.RATE_NO_REGRESSION: lambda finding: (
+        f"passes, no regression detected: {_unproven(finding)}."
+    ),
+    FindingReason.NOT_PROVEN_YET: _not_proven_yet,
+    FindingReason.WITHIN_BOUND: lambda finding: (
+        f"passes: {_newest_value(finding)}; {counts_text(finding)}{possible_rate_text(finding)}."
+    ),
+    FindingReason.BREACHED: _breached,
+    FindingReason.BREACHING: _breaching,
+    FindingReason.BAD_WINDOWS: _bad_windows,
+    FindingReason.TOO_FEW_SAMPLES: _too_few_samples,
+    FindingReason.NO_WINDOW: lambda finding: (
+        f"has no data: no window of {window_text(WindowFacts.of(finding).window_s)} "
+        f"{since_text(finding)} had a datapoint; check that requests reach the canary, and the "
+        "metric's name and dimensions."
+    ),
+    FindingReason.SILENT: _silent,
+    FindingReason.INCREASE_WITHIN: lambda finding: f"passes: {_comparison(finding)}.",
+    FindingReason.INCREASE_BEYOND: lambda finding: f"fails: {_comparison(finding)}.",
+    FindingReason.INCREASE_SO_FAR: lambda finding: (
+        f"is judged at the end of the bake; so far {_comparison(finding)}."
+    ),
+    FindingReason.TOO_FEW_TO_COMPARE: _too_few_to_compare,
+    FindingReason.NOTHING_TO_COMPARE: lambda finding: (
+        f"has no data: no window {since_text(finding)} had {ComparedMetric.of(finding).metric} and "
+        "its baseline."
+    ),
+    FindingReason.BAD_COUNTS: _bad_counts,
+}
