@@ -13,10 +13,10 @@ from controller.cli import filters, follow, options, streams
 from controller.cli.call import CommandContext
 from controller.cli.follow import PollSchedule
 from controller.cli.result import Result
-from controller.core.clock_skew import future_save
 from controller.core.policy_snapshot import SnapshotChangedError
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import count_text, format_duration
+from controller.core.words.notices import future_save
 from controller.engine import exit_status
 from controller.errors import Exit, UsageError
 from controller.immutable import Immutable, picked, replace

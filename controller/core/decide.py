@@ -52,8 +52,8 @@ from controller.core.transitions import (
     write_failure,
 )
 from controller.core.words.findings import sentence_of
-from controller.core.words.fix import with_fix
 from controller.core.words.next_action import hold_expired_text
+from controller.core.words.notices import with_fix
 from controller.immutable import replace
 
 # The `verb` in the record of a decision after a lost save, where a command has its own.

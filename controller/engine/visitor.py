@@ -9,7 +9,6 @@ from datetime import datetime
 from enum import StrEnum
 from functools import partial
 
-from controller.core.clock_skew import future_save
 from controller.core.decide import decide
 from controller.core.decision import Decision, SetWeight, SetZero
 from controller.core.events import Command, Commanded, LostSave, Observed, Seen, Verb
@@ -17,6 +16,7 @@ from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.observation import MetricQuery, QueryStatus
 from controller.core.rollout import Phase, Rollout
 from controller.core.transitions.rollback import ROLLBACK_PHASES, lower_move
+from controller.core.words.notices import future_save
 from controller.engine import time_limits
 from controller.engine.execute import Executor, TickOutcome
 from controller.engine.hooks import ConsentHooks

@@ -12,7 +12,7 @@ from controller.core.history import Entry, finding_of
 from controller.core.judge.findings import Finding, Verdict
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.words.findings import sentence_of
-from controller.core.words.fix import with_fix
+from controller.core.words.notices import with_fix
 from controller.safe_text import printable
 
 # Finding by step and criterion.

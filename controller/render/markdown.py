@@ -9,7 +9,7 @@ from controller.core.history import Entry
 from controller.core.rollout import Rollout
 from controller.core.units import clock_text
 from controller.core.words.criteria_table import HEADER, RIGHT_ALIGNED, counted_text, rows
-from controller.core.words.fix import with_fix
+from controller.core.words.notices import with_fix
 from controller.render.history import timeline
 from controller.render.page import plain_text
 from controller.render.rollout_texts import rollout_texts

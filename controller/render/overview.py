@@ -10,7 +10,7 @@ from controller.core.notice_rules import ConditionKind
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import count_text, duration_text, number_text, with_full_stop
 from controller.core.visit_order import is_late
-from controller.core.words.fix import with_fix
+from controller.core.words.notices import with_fix
 from controller.immutable import Immutable
 from controller.render.page import Page, PageTable, TextSpan, Tone, paragraph
 from controller.render.rollout_texts import PHASE_TONES, RolloutTexts, rollout_texts

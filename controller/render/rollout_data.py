@@ -9,7 +9,7 @@ from controller.core.judge.findings import Verdict
 from controller.core.notice_rules import ConditionKind
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.words.criteria_table import CriterionTexts, rows
-from controller.core.words.fix import fix_text
+from controller.core.words.notices import fix_text
 from controller.engine.execute import TickOutcome
 from controller.engine.lease import SkippedRollout
 from controller.immutable import Immutable, picked

@@ -6,10 +6,9 @@ from typing import Final
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.units import clock_text, duration_text, format_duration
 from controller.core.visit_order import is_due, is_late
-from controller.core.words.after_end import stable_path_text
 from controller.core.words.findings import sentence_of
-from controller.core.words.fix import with_fix
 from controller.core.words.next_action import next_action, waits_for
+from controller.core.words.notices import stable_path_text, with_fix
 from controller.engine.execute import TickOutcome
 from controller.engine.lease import SkippedRollout
 from controller.immutable import Immutable

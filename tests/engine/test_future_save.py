@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from controller.core.clock_skew import MAX_CLOCK_SKEW
 from controller.core.events import Command, Verb
+from controller.core.words.notices import MAX_CLOCK_SKEW
 from controller.errors import Exit
 from controller.immutable import replace
 from controller.operations.start.start import StartRequest, start

@@ -23,9 +23,8 @@ from controller.core.rollout import (
     Succeeded,
 )
 from controller.core.transitions.rollback import kept_token
-from controller.core.words.after_end import REVISION_PREFIX_LENGTH
-from controller.core.words.fix import fix_text, green_text
 from controller.core.words.next_action import baking_sentence, holding_sentence, with_table
+from controller.core.words.notices import REVISION_PREFIX_LENGTH, fix_text, green_text
 from controller.immutable import replace
 
 # How long a succeeded rollout is watched for drift.

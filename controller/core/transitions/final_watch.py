@@ -8,7 +8,7 @@ from controller.core.judge.stable_use import stable_use_of
 from controller.core.observation import Observation, TargetReading, UnreadableTarget
 from controller.core.rollout import Reason, RolledBack, Rollout, Succeeded
 from controller.core.transitions import pause, rollback
-from controller.core.words.after_end import stable_path_text
+from controller.core.words.notices import stable_path_text
 from controller.immutable import replace
 
 STABLE_PATH = "stable_path"

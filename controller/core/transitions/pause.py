@@ -26,12 +26,12 @@ from controller.core.rollout import (
 from controller.core.transitions.advance import close_step
 from controller.core.transitions.rollback import roll_back
 from controller.core.units import format_duration, with_full_stop
-from controller.core.words.after_end import changed_text
 from controller.core.words.next_action import (
     hold_expired_text,
     pause_reminder_at,
     ways_out_of_drift,
 )
+from controller.core.words.notices import changed_text
 from controller.immutable import replace
 
 

@@ -1,10 +1,18 @@
-"""Texts of notices that are no transitions: blindness, silence, holds, summaries and pages."""
+"""Texts about a rollout beside the sentence of its state.
 
-from datetime import timedelta
+Notices that are no transitions (blindness, silence, holds, summaries and pages), a start as a fix,
+what came after the end of a rollout, and a record that was saved in the future.
+"""
 
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Final
+
+from controller.core.judge.evidence import FixStart
 from controller.core.judge.silence import Loss, Silence
 from controller.core.notice_rules import Condition, ConditionKind
-from controller.core.rollout import Rollout
+from controller.core.observation import TargetReading
+from controller.core.rollout import Rollout, StableUse
 from controller.core.units import (
     MINUTE_S,
     clock_text,
@@ -17,6 +25,13 @@ from controller.core.units import (
 from controller.core.words.findings import sentence_of
 from controller.core.words.next_action import next_action
 from controller.immutable import Immutable
+
+# A CodeSha256 has 44 characters; the first 12 tell revisions apart.
+REVISION_PREFIX_LENGTH = 12
+# AWS refuses signed requests whose time is further off, so no run with such a clock moves traffic.
+MAX_CLOCK_SKEW: Final = timedelta(minutes=15)
+
+# --- Notices that are no transitions --------------------------------------------------------------
 
 
 class Blindness(Immutable):
@@ -91,3 +106,90 @@ def acknowledged_text(page: ConditionKind, condition: Condition, note: str) -> s
     """Return that an operator acknowledged a critical condition."""
     more = f": {note}" if note else ""
     return f"critical alert since {clock_text(condition.since)} acknowledged ({page}){more}"
+
+
+# --- A rollout that was started as a fix ---------------------------------------------------------
+
+
+def fix_text(fix: FixStart) -> str:
+    """Return that the rollout is a fix, and what does not gate until it has been green once."""
+    waiting = list(fix.not_green)
+    if not fix.red:
+        return "started as a fix: nothing is red, so every criterion gates"
+    if not waiting:
+        return "started as a fix: everything that was red has been green, and gates"
+    one = len(waiting) == 1
+    verbs = "does not gate until it has" if one else "do not gate until they have"
+    return f"started as a fix: {names_text(waiting)} {verbs} been green once"
+
+
+def with_fix(rollout: Rollout, text: str) -> str:
+    """Return `text` about a rollout; the first line of one that is a fix ends with `fix_text`."""
+    fix = rollout.evidence.fix
+    if fix is None or (note := fix_text(fix)) in text:
+        return text
+    first, newline, rest = text.partition("\n")
+    return f"{first.rstrip('.')}; {note}{newline}{rest}"
+
+
+def green_text(names: Iterable[str]) -> str:
+    """Return that criteria that failed before the start are green now."""
+    green = list(names)
+    is_or_are, gates = ("is", "gates") if len(green) == 1 else ("are", "gate")
+    names_now = names_text(green)
+    return f"{names_now} {is_or_are} green for the first time since the start, and {gates} now"
+
+
+def names_text(names: Iterable[str]) -> str:
+    """Return names as a list in a sentence: `A, B and C`."""
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+# --- After the end of a rollout, and a wrong clock ------------------------------------------------
+
+
+def changed_text(rollout: Rollout, target: TargetReading) -> str:
+    """Return how the function changed since `rollout` ended; empty where it did not.
+
+    Empty for another kind of target: what it serves shows in its weight.
+    """
+    known = rollout.token_at_end
+    if not known or target.token == known:
+        return ""
+    noun, ended = (
+        rollout.policy.target.resource_word,
+        f"{rollout.id} ended ({clock_text(rollout.since)})",
+    )
+    change = "its settings were changed (it has another RevisionId)"
+    if rollout.is_other_code(target.code):
+        now, before = (one[:REVISION_PREFIX_LENGTH] for one in (target.code, rollout.revision))
+        change = f"its code is {now}, and {rollout.id} rolled out {before}"
+    return f"the {noun} was changed without a rollout since {ended}: {change}"
+
+
+def stable_path_text(rollout: Rollout, use: StableUse) -> str:
+    """Return since when the stable path has had no request, and which metric says it."""
+    metrics = " and ".join(rollout.policy.stable_requests)
+    read = f"{metrics}, read up to {clock_text(use.through)}"
+    applied = rollout.live.since if rollout.live else rollout.since
+    if use.through <= applied:
+        return f"its use is not known: {metrics} had no complete answer at {clock_text(use.read)}"
+    if use.used is not None and use.used >= use.through:
+        return f"in use in the newest hour ({read})"
+    return f"unused since {clock_text(max(applied, use.used or applied))} ({read})"
+
+
+def future_save(rollout: Rollout, now: datetime) -> str:
+    """Return that `rollout` was last saved in the future, and what to do; empty where it was not.
+
+    `decide` lets no time go back, so the time of that rollout stands still until then. A clock that
+    is less than MAX_CLOCK_SKEW ahead is no problem.
+    """
+    if rollout.updated - now <= MAX_CLOCK_SKEW:
+        return ""
+    return (
+        f"{rollout.id} was last saved at {clock_text(rollout.updated)}, which is in the future: "
+        "its time stands still until then, and no tick raises it; check the clock of the host that "
+        "saved it; roll it back and start again, or restore its record from a backup"
+    )

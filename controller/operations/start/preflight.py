@@ -20,7 +20,7 @@ from controller.core.policy import Criterion, Policy
 from controller.core.stats.combined_tests import SequentialState
 from controller.core.units import MINUTE_S, ceil_to
 from controller.core.words.findings import sentence_of
-from controller.core.words.fix import fix_text, names_text
+from controller.core.words.notices import fix_text, names_text
 from controller.engine.tick import Runner
 from controller.errors import MetricsError, UsageError
 from controller.immutable import Immutable, replace

@@ -15,7 +15,7 @@ from controller.core.rollout import Phase, Rollout
 from controller.core.stored_formats import newer_policy_fields
 from controller.core.transitions.blocks import objections
 from controller.core.units import clock_text
-from controller.core.words.after_end import changed_text
+from controller.core.words.notices import changed_text
 from controller.engine.hooks import ConsentHooks, start_calls
 from controller.engine.tick import Runner
 from controller.errors import RolledBackError, TargetError, UsageError

@@ -8,7 +8,7 @@ from typing import Final
 from controller.core.notice_rules import ConditionKind
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import count_text
-from controller.core.words.fix import with_fix
+from controller.core.words.notices import with_fix
 from controller.operations.overview import Overview
 from controller.render.html.pages import page, tone
 from controller.render.overview import overview_row, worst_first

@@ -16,8 +16,8 @@ from controller.core.judge.criterion_judge import judge_of
 from controller.core.judge.evidence import BaselineMeasurement, FixStart
 from controller.core.policy import Policy
 from controller.core.rollout import Phase, Rollout
-from controller.core.words.fix import fix_text, names_text
 from controller.core.words.next_action import next_action
+from controller.core.words.notices import fix_text, names_text
 from controller.engine.exit_status import of_run
 from controller.errors import Exit, RolloutError, UsageError
 from controller.immutable import Immutable, picked, replace

@@ -16,7 +16,7 @@ from controller.core.rollout import Phase, Rollout
 from controller.core.units import clock_text, duration_text, from_unix, number_text, time_range_text
 from controller.core.words.criteria_table import NO_VALUE
 from controller.core.words.findings import sentence_of
-from controller.core.words.fix import with_fix
+from controller.core.words.notices import with_fix
 from controller.immutable import Immutable, replace
 from controller.operations.recorded.exposure import Exposure
 from controller.ports.json_view import document_text

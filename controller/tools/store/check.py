@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from enum import StrEnum
 
-from controller.core.clock_skew import future_save
 from controller.core.history import recorded_state
 from controller.core.policy_snapshot import SnapshotChangedError
 from controller.core.repeated_state import check_state
 from controller.core.rollout import Rollout
 from controller.core.units import clock_text
+from controller.core.words.notices import future_save
 from controller.engine.isolation import problem_of
 from controller.errors import (
     NotOwnerError,
