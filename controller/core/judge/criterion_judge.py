@@ -21,8 +21,15 @@ from controller.core.judge.evidence import (
 from controller.core.judge.facts import Facts, FailedQuery, WindowLength, flat
 from controller.core.judge.findings import Fact, Finding, FindingReason, Label, Verdict
 from controller.core.judge.progress import Progress, towards_samples
-from controller.core.judge.series import NO_SERIES, Measure, Reader, no_window, query, series_key
-from controller.core.judge.tally import fold
+from controller.core.judge.series import (
+    NO_SERIES,
+    Measure,
+    Reader,
+    fold,
+    no_window,
+    query,
+    series_key,
+)
 from controller.core.observation import LogQuery, MetricQuery, QueryStatus, Series, Span
 from controller.core.policy import Criterion, Metric, Policy
 from controller.core.policy.kind_registry import load

@@ -15,8 +15,7 @@ from controller.core.judge.criterion_judge import Context, CriterionJudge, judge
 from controller.core.judge.evidence import StepInterval, Tally
 from controller.core.judge.gate import Evidence
 from controller.core.judge.sequential_evidence import CriterionTests, gate_tests
-from controller.core.judge.series import Measure, WindowCounts
-from controller.core.judge.tally import window_starts
+from controller.core.judge.series import Measure, WindowCounts, window_starts
 from controller.core.observation import Series
 from controller.core.policy import Policy, failure_criteria
 from controller.core.stats.combined_tests import SequentialState

@@ -30,9 +30,8 @@ from controller.core.judge.leak_check import leak_check_query_plan
 from controller.core.judge.queries import QueryPlan, gate_query_plan
 from controller.core.judge.sequential import SequentialJudge
 from controller.core.judge.sequential_evidence import SequentialEvidence
-from controller.core.judge.series import Measure, measure_since
+from controller.core.judge.series import Measure, mark_lost, measure_since, window_starts
 from controller.core.judge.stable_use import stable_use_plan
-from controller.core.judge.tally import mark_lost, window_starts
 from controller.core.observation import QueryStatus, Series, Span
 from controller.core.policy import Criterion, Policy
 from controller.core.rollout import Phase, Rollout

@@ -2,17 +2,23 @@
 
 A checkpoint is the stored evidence with all that can no longer change folded in, so that no later
 tick has to read it again.
+
+What was red before a start as a fix gates once it is green, and fails where it gets worse. An alarm
+is green once it is OK. A metric is judged over the newest bake-length of the step, twice: by its
+own bound, which makes it green, and by the worst value that it had before the start, beyond which
+it rolls back.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
+from typing import Final
 
 from controller.core.judge.criterion_judge import Context, judge_of
-from controller.core.judge.evidence import NonMetricEvidence, Tally
+from controller.core.judge.evidence import NonMetricEvidence, StepInterval, Tally
+from controller.core.judge.facts import RedBefore, flat
 from controller.core.judge.findings import Finding, Verdict, gate_verdict
-from controller.core.judge.fix import NEVER, judge_red
 from controller.core.judge.gate import (
     Evidence,
     awaits_log_backlog,
@@ -24,15 +30,17 @@ from controller.core.judge.gate import (
 from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.judge.sequential_evidence import SequentialEvidence
 from controller.core.observation import Observation, TargetReading, UnreadableTarget
-from controller.core.policy import Criterion
+from controller.core.policy import Criterion, Policy
 from controller.core.rollout import Rollout
 from controller.core.stats.combined_tests import SequentialState
 from controller.core.units import MINUTE_S, floor_to, from_unix
-from controller.immutable import Immutable
+from controller.immutable import Immutable, replace
 
 # A checkpoint is written to state and history at most this often, and with each tick while a log
 # has a backlog. An entry of a transition has the series instead.
 CHECKPOINT_EVERY = timedelta(hours=1)
+# No minute of a red metric is judged with those of the others before it is green.
+_NEVER: Final = 1 << 62
 
 
 class Checkpoint(Immutable):
@@ -68,7 +76,7 @@ class Judgement:
             return refusal_findings(self.rollout)
         policy, step, red = self.rollout.policy, self.rollout.judged_step, self.red
         return tuple(
-            judge_red(one, red[one.criterion], policy, step, self.evidence)
+            _judge_red(one, red[one.criterion], policy, step, self.evidence)
             if one.criterion in red
             else one
             for one in judge_gate(self.evidence)
@@ -172,26 +180,6 @@ def _evidence(rollout: Rollout, observation: Observation, now: datetime) -> Evid
     )
 
 
-def red_of(rollout: Rollout, observation: Observation) -> dict[str, float | None]:
-    """Return what was red before a start as a fix, and has not been green, with its worst value.
-
-    Only as far as the store has it apart from the rollout, where not every role may write.
-    """
-    fix, allowed = rollout.evidence.fix, observation.fix or {}
-    red = {} if fix is None else fix.not_green
-    return {name: one for name, one in red.items() if name in allowed and allowed[name] == one}
-
-
-def _judged_since(rollout: Rollout, observation: Observation) -> Mapping[str, int]:
-    """Return from when on criteria of a fix are judged with the others, unix seconds."""
-    fix = rollout.evidence.fix
-    if fix is None or observation.fix is None:
-        return {}
-    red = red_of(rollout, observation)
-    waiting = {name: NEVER for name, worst in red.items() if worst is not None}
-    return {**fix.green, **waiting}
-
-
 def _gate(rollout: Rollout, observation: Observation) -> Mapping[str, Criterion]:
     """Return the criteria that judge the live step.
 
@@ -220,6 +208,73 @@ def _weight(rollout: Rollout, observation: Observation) -> int:
         if isinstance(observation.target, TargetReading)
         else weight
     )
+
+
+# --- A start as a fix -----------------------------------------------------------------------------
+
+
+def red_of(rollout: Rollout, observation: Observation) -> dict[str, float | None]:
+    """Return what was red before a start as a fix, and has not been green, with its worst value.
+
+    Only as far as the store has it apart from the rollout, where not every role may write.
+    """
+    fix, allowed = rollout.evidence.fix, observation.fix or {}
+    red = {} if fix is None else fix.not_green
+    return {name: one for name, one in red.items() if name in allowed and allowed[name] == one}
+
+
+def _judged_since(rollout: Rollout, observation: Observation) -> Mapping[str, int]:
+    """Return from when on criteria of a fix are judged with the others, unix seconds."""
+    fix = rollout.evidence.fix
+    if fix is None or observation.fix is None:
+        return {}
+    red = red_of(rollout, observation)
+    waiting = {name: _NEVER for name, worst in red.items() if worst is not None}
+    return {**fix.green, **waiting}
+
+
+def _judge_red(
+    finding: Finding, worst: float | None, policy: Policy, step: int, evidence: Evidence
+) -> Finding:
+    """Return the finding of a criterion that failed before the start and has not been green since.
+
+    finding: that of the gate. worst: the value before the start; None for an alarm.
+    evidence: of the gate of step number `step`.
+    """
+    red = RedBefore(1)
+    if worst is None:
+        if finding.verdict is not Verdict.INCONCLUSIVE:
+            return finding
+        return replace(finding, gates=False, facts=flat(finding.facts, red))
+    own = _judge_newest(policy, finding.criterion, step, evidence)
+    if own.verdict is Verdict.PASS and evidence.bake_over:
+        return own
+    worse = _judge_newest(
+        policy.relaxed(finding.criterion, worst), finding.criterion, step, evidence
+    )
+    if worse.fails:
+        return replace(worse, facts=flat(worse.facts, replace(red, worse_than=worst)))
+    return replace(own, gates=False, facts=flat(own.facts, red))
+
+
+def _judge_newest(policy: Policy, name: str, step: int, evidence: Evidence) -> Finding:
+    """Return the finding of one criterion on the newest bake-length, without what came before."""
+    start = max(evidence.start, evidence.newest_start)
+    interval = StepInterval(step, start, start, max(start, evidence.closed_end))
+    series, baselines = evidence.series, evidence.baselines
+    alone = replace(
+        evidence,
+        policy=policy,
+        gate={name: policy.criteria[name]},
+        tallies={},
+        start=start,
+        sequential=SequentialEvidence(policy, SequentialState(), (interval,), series, baselines),
+        judged_later=frozenset(),
+        judged_since={},
+        known_judges={},
+        known_measures={},
+    )
+    return next(one for one in judge_gate(alone) if one.criterion == name)
 
 
 # --- Sign-offs ------------------------------------------------------------------------------------

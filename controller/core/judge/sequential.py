@@ -48,8 +48,7 @@ from controller.core.judge.progress import (
     towards_odds,
     towards_samples,
 )
-from controller.core.judge.series import WindowCounts
-from controller.core.judge.tally import silent_periods
+from controller.core.judge.series import WindowCounts, silent_periods
 from controller.core.observation import Series
 from controller.core.policy import Criterion, LatencyIncrease, Policy, SuccessRate, Threshold
 from controller.core.stats.binomial import is_above, rules_out

@@ -25,8 +25,7 @@ from controller.core.judge.evidence import Tally
 from controller.core.judge.facts import Breach, Breaching, Facts, WindowFacts
 from controller.core.judge.findings import Finding, FindingReason, Label
 from controller.core.judge.progress import Progress, towards_breaches, towards_samples
-from controller.core.judge.series import INCONSISTENT, Measure, WindowCounts
-from controller.core.judge.tally import silent_periods
+from controller.core.judge.series import INCONSISTENT, Measure, WindowCounts, silent_periods
 from controller.core.observation import Series
 from controller.core.policy import MeasuredCriterion, SuccessRate, Threshold
 from controller.core.stats.combined_tests import SequentialState

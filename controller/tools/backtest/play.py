@@ -17,9 +17,8 @@ from controller.core.judge.criterion_judge import CriterionJudge
 from controller.core.judge.evidence import BaselineMeasurement, StepInterval, Tally
 from controller.core.judge.judgement import judge
 from controller.core.judge.sequential_evidence import fold_minute, tests_of
-from controller.core.judge.series import SAMPLE_COUNT
+from controller.core.judge.series import SAMPLE_COUNT, window_starts
 from controller.core.judge.series import query as query_of
-from controller.core.judge.tally import window_starts
 from controller.core.observation import (
     MetricQuery,
     Observation,

@@ -1,5 +1,7 @@
 """Criteria of kind `alarm`, `attestation` and `log_events`, which read no metric.
 
+A criterion whose kind has no usable model here is never judged.
+
 An alarm that was in ALARM before the rollout began says nothing of it until it has been OK. A
 statement is signed off or refused by an operator. An event must be absent or present in the log of
 the function: a control event shows that logs arrive at all, and events are counted in closed,
@@ -25,6 +27,7 @@ from controller.core.judge.facts import (
     AlarmFacts,
     LogBacklog,
     LogFacts,
+    MissingKindFacts,
     SignOffFacts,
     Statement,
     UnreadLog,
@@ -32,7 +35,7 @@ from controller.core.judge.facts import (
 from controller.core.judge.findings import Finding, FindingReason, Label
 from controller.core.judge.series import NO_SERIES, Measure, WindowCounts
 from controller.core.observation import AlarmReading, AlarmState, LogQuery, Series, Span
-from controller.core.policy import Alarm, Attestation, LogEvents, alarm_name
+from controller.core.policy import Alarm, Attestation, LogEvents, MissingCriterion, alarm_name
 from controller.core.stats.counts import Counts
 from controller.core.units import MINUTE_S, count_text, format_duration, number_beside
 
@@ -294,3 +297,31 @@ class LogEventsJudge(CriterionJudge[LogEvents]):
     def bound_text(self, bound: float) -> str:
         """Return how many events are asked for, or allowed."""
         return f"{'≥' if self._requires_event else '≤'} {number_beside(bound, bound)} events"
+
+
+# --- A kind that is not installed -----------------------------------------------------------------
+
+
+class MissingCriterionJudge(CriterionJudge[MissingCriterion]):
+    """A criterion that keeps its rollout from every raise, and says why."""
+
+    has_windows: ClassVar[bool] = False
+
+    def conclude(self, tally: Tally, context: Context) -> Finding:
+        """Return the finding that nothing was judged."""
+        outcome = undecided(Label.NOT_JUDGED, FindingReason.KIND_MISSING)
+        facts = MissingKindFacts(self.criterion.problem)
+        return self.finding(context, outcome, facts, end=context.closed_end)
+
+    @property
+    def no_estimate(self) -> str:
+        """What decides instead of a count of requests."""
+        return "the package of the kind is missing"
+
+    def demand_text(self) -> str:
+        """Return what is missing."""
+        return self.criterion.problem
+
+    def bound_text(self, bound: float) -> str:
+        """Return what is missing."""
+        return "the package of its kind"

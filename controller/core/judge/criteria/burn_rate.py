@@ -38,8 +38,7 @@ from controller.core.judge.progress import (
     share_of,
     towards_samples,
 )
-from controller.core.judge.series import INCONSISTENT, Measure, WindowCounts
-from controller.core.judge.tally import silent_periods
+from controller.core.judge.series import INCONSISTENT, Measure, WindowCounts, silent_periods
 from controller.core.observation import Series
 from controller.core.policy import BurnRate, BurnWindow
 from controller.core.stats.combined_tests import SequentialState

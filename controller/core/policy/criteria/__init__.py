@@ -21,7 +21,9 @@ from controller.core.policy.kind_registry import MissingKind, Registry
 class MissingCriterion(Criterion, MissingKind):
     """A stored criterion whose kind has no usable model here: it is never judged."""
 
-    judged_by: ClassVar[str] = "controller.core.judge.criteria.missing:MissingCriterionJudge"
+    judged_by: ClassVar[str] = (
+        "controller.core.judge.criteria.alarms_logs_signoffs:MissingCriterionJudge"
+    )
 
     def compares(self) -> NotCompared:
         """Return what is missing."""
