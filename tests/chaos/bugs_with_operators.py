@@ -22,6 +22,7 @@ from tests.chaos.invariants.target import FailureRollsBack
 from tests.chaos.planted_bug import breaks
 from tests.chaos.sample_plans import CANARY_ERRORS, MEASURE, READ, WRITE, interleaving, sample_plan
 from tests.support.core import (
+    Command,
     Decision,
     Observation,
     Paused,
@@ -31,6 +32,7 @@ from tests.support.core import (
     SetWeight,
     TargetReading,
     UnreadableTarget,
+    Verb,
 )
 from tests.support.rollouts import with_state
 from tests.support.stage import short_policy
@@ -85,7 +87,9 @@ def pause_ends_itself(patch: pytest.MonkeyPatch) -> None:
     def resume_by_itself(rollout: Rollout, state: Paused, judgement: Judgement) -> Decision:
         target = judgement.target
         if isinstance(target, TargetReading) and target.has_applied(rollout.weight):
-            return by_operator.resume_at_intended_weight(rollout, state, target, "", judgement.now)
+            return by_operator.resume_at_intended_weight(
+                rollout, state, target, Command(Verb.RESUME), judgement.now
+            )
         return decide_paused(rollout, state, judgement)
 
     patch.setattr(deciding, "_decide_paused", resume_by_itself)

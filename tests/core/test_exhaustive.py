@@ -10,25 +10,29 @@ import pytest
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 DECIDE, COMMANDS = "controller/core/decide.py", "controller/core/commands.py"
+BY_OPERATOR = "controller/core/transitions/by_operator.py"
 
 
 @pytest.fixture(scope="module")
 def complaints(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Return the output of mypy for both modules without one case of each of their matches."""
-    decide_source, commands_source = (ROOT / DECIDE).read_text(), (ROOT / COMMANDS).read_text()
-    for case in ("case Paused():", "case Verdict.PASS:"):
-        decide_source = without(case, decide_source)
-    decide_source = decide_source.replace('case "advance" | "pause":', 'case "pause":')
-    for case in ("case Verb.APPROVE:", 'case "":'):
-        commands_source = without(case, commands_source)
+    """Return the output of mypy for the modules without one case of each of their matches."""
+    sources = {path: (ROOT / path).read_text() for path in (DECIDE, COMMANDS, BY_OPERATOR)}
+    sources[DECIDE] = sources[DECIDE].replace('case "advance" | "pause":', 'case "pause":')
+    for path, case in (
+        (DECIDE, "case Paused():"),
+        (DECIDE, "case Verdict.PASS:"),
+        (COMMANDS, "case Verb.APPROVE:"),
+        (BY_OPERATOR, 'case "":'),
+    ):
+        sources[path] = without(case, sources[path])
     folder = tmp_path_factory.mktemp("incomplete")
     command = [sys.executable, "-m", "mypy", "--cache-dir", "/dev/null", "--follow-imports=silent"]
-    for path, source in ((DECIDE, decide_source), (COMMANDS, commands_source)):
+    for path, source in sources.items():
         incomplete = folder / Path(path).name
         incomplete.write_text(source)
         command += ["--shadow-file", path, str(incomplete)]
     done = subprocess.run(
-        [*command, DECIDE, COMMANDS],
+        [*command, *sources],
         cwd=ROOT,
         capture_output=True,
         text=True,
