@@ -1,17 +1,24 @@
-"""The watch of a final rollout: ticks check the weight of its target for a limited time."""
+"""The watch of a final rollout: ticks check the weight of its target for a limited time.
+
+They keep 0% after a rollback, and report what was changed outside rolloutctl.
+"""
 
 from datetime import datetime
 
-from controller.core.decision import Decision, Record
+from controller.core.decision import Alert, Decision, Notice, Record
 from controller.core.judge.leak_check import leak_check_after_drift, leak_check_finding
 from controller.core.judge.stable_use import stable_use_of
+from controller.core.message import Severity
+from controller.core.notice_rules import Condition, ConditionKind
 from controller.core.observation import Observation, TargetReading, UnreadableTarget
 from controller.core.rollout import Reason, RolledBack, Rollout, Succeeded
-from controller.core.transitions import pause, rollback
-from controller.core.words.notices import stable_path_text
+from controller.core.transitions import rollback
+from controller.core.words.notices import changed_text, stable_path_text
 from controller.immutable import replace
 
+# Kinds of entries: of the use of the stable path, and of code that no rollout released.
 STABLE_PATH = "stable_path"
+RELEASED = "released_outside"
 
 
 def after_rollback(
@@ -37,7 +44,7 @@ def after_rollback(
     rollout = replace(rollout, state=state)
     if target.weight == state.intended and not rollout.policy.target.observed:
         return rollback.lower_again(rollout, state, now)
-    return pause.report_final_drift(rollout, target, now)
+    return _report_final_drift(rollout, target, now)
 
 
 def after_success(
@@ -48,23 +55,15 @@ def after_success(
         return Decision(rollout)
     target = observation.target
     if isinstance(target, TargetReading):
-        decision = _report_change(rollout, target, now)
+        if target.weight != 0 and rollout.exposed_to is not None:  # its exposure continues
+            text = f"{rollout.id} ended at {rollout.weight}%, and its weight was later found at 0%"
+            return _report_drift(replace(rollout, exposed_to=None), text, target, now)
+        if target.weight != rollout.weight:
+            decision = _report_final_drift(rollout, target, now)
+        else:
+            decision = _report_release(rollout, target, now)
         if decision.record is not None:
             return decision
-    return _record_stable_use(rollout, state, observation, now)
-
-
-def _report_change(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
-    if target.weight != 0 and rollout.exposed_to is not None:
-        return pause.report_reexposure(rollout, target, now)
-    if target.weight != rollout.weight:
-        return pause.report_final_drift(rollout, target, now)
-    return pause.report_release(rollout, target, now)
-
-
-def _record_stable_use(
-    rollout: Rollout, state: Succeeded, observation: Observation, now: datetime
-) -> Decision:
     use = stable_use_of(rollout, state, observation, now)
     if use is None:
         return Decision(rollout)
@@ -80,3 +79,60 @@ def _record_stable_use(
 def _is_watched(rollout: Rollout, observation: Observation, now: datetime) -> bool:
     """Tell whether the watch of a final rollout is not over, and no newer one owns its target."""
     return observation.owns_target and rollout.is_watched(now)
+
+
+# --- What was changed after the end ---------------------------------------------------------------
+
+
+def _report_final_drift(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
+    """Report drift of a final rollout, and leave it alone; at 0% its exposure is over.
+
+    Once, and again where something else gets requests that no rollout released.
+    """
+    exposed_to = rollout.exposed_to or (now if target.weight == 0 else None)
+    known = rollout.conditions.get(ConditionKind.DRIFTED)
+    is_known = known is not None and known.text.endswith(_released_text(target))
+    if is_known and exposed_to == rollout.exposed_to:
+        return Decision(rollout)
+    text = f"{rollout.id} ended at {rollout.weight}%"
+    return _report_drift(replace(rollout, exposed_to=exposed_to), text, target, now)
+
+
+def _report_drift(rollout: Rollout, text: str, target: TargetReading, now: datetime) -> Decision:
+    text = f"{text}; drift: the target now shows {target.variables}; rolloutctl leaves it as it is"
+    text += _released_text(target)
+    after = rollout.with_condition(ConditionKind.DRIFTED, Condition(now, text, announced=now))
+    weight, reason = target.weight, Reason.DRIFTED
+    entry = Record.of("drifted", rollout, after, weight, now, reason=reason, sentence=text)
+    return Decision(
+        after,
+        notices=(Notice(Severity.WARNING, text),),
+        record=entry,
+        alert=Alert.DRIFT,
+    )
+
+
+def _released_text(target: TargetReading) -> str:
+    """Return what gets requests and is neither path, as the end of a sentence; empty: nothing."""
+    return f"; no rollout has released {target.others} since" if target.others else ""
+
+
+def _report_release(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
+    """Report what was released without a rollout after this one had succeeded.
+
+    Each code once; the settings once, where neither they nor the weight were changed before.
+    """
+    change = changed_text(rollout, target)
+    known = rollout.conditions_of(ConditionKind.CHANGED, ConditionKind.DRIFTED)
+    if rollout.is_other_code(target.code):
+        is_known = any(one.text == change for one in known.values())
+    else:  # a weight that was set by hand, and set back, changes the token as well
+        is_known = bool(known)
+    if not change or is_known:
+        return Decision(rollout)
+    after = rollout.with_condition(ConditionKind.CHANGED, Condition(now, change, announced=now))
+    text = f"{rollout.id}: {change}; no criterion has judged that"
+    entry = Record.of(
+        RELEASED, rollout, after, target.weight, now, reason=Reason.WATCHING, sentence=text
+    )
+    return Decision(after, notices=(Notice(Severity.WARNING, text, RELEASED),), record=entry)

@@ -1,4 +1,4 @@
-"""Pauses that wait for an operator, their daily reminder, and drift.
+"""Pauses that wait for an operator, their daily reminder, and drift while a rollout goes on.
 
 A write may be pending in a pause. A record that was changed outside rolloutctl goes back to what
 its history says, and pauses.
@@ -31,7 +31,6 @@ from controller.core.words.next_action import (
     pause_reminder_at,
     ways_out_of_drift,
 )
-from controller.core.words.notices import changed_text
 from controller.immutable import replace
 
 
@@ -86,8 +85,6 @@ def confirm_applied_late(
     entry = Record.of("applied", rollout, after, live.weight, now, keeps_series=True)
     return Decision(after, None, (Notice(Severity.INFO, f"{rollout.id}: {sentence}"),), entry)
 
-
-RELEASED = "released_outside"
 
 _TRAFFIC_NOTE = "The weight is not raised while paused; a criterion that fails still rolls back."
 
@@ -203,66 +200,6 @@ def remind_of_pause(rollout: Rollout, now: datetime) -> Decision | None:
     after = rollout.with_condition(ConditionKind.PAUSED, replace(condition, announced=now))
     entry = Record.of("reminded", rollout, after, rollout.weight, now, keeps_series=True)
     return Decision(after, notices=(Notice(Severity.WARNING, text),), record=entry)
-
-
-def report_final_drift(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
-    """Report drift of a final rollout, and leave it alone; at 0% its exposure is over.
-
-    Once, and again where something else gets requests that no rollout released.
-    """
-    exposed_to = rollout.exposed_to or (now if target.weight == 0 else None)
-    known = rollout.conditions.get(ConditionKind.DRIFTED)
-    is_known = known is not None and known.text.endswith(_released_text(target))
-    if is_known and exposed_to == rollout.exposed_to:
-        return Decision(rollout)
-    text = f"{rollout.id} ended at {rollout.weight}%"
-    return _report_drift(replace(rollout, exposed_to=exposed_to), text, target, now)
-
-
-def report_reexposure(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
-    """Report that a succeeded rollout has traffic again after 0%: its exposure continues."""
-    text = f"{rollout.id} ended at {rollout.weight}%, and its weight was later found at 0%"
-    return _report_drift(replace(rollout, exposed_to=None), text, target, now)
-
-
-def report_release(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
-    """Report what was released without a rollout after this one had succeeded.
-
-    Each code once; the settings once, where neither they nor the weight were changed before.
-    """
-    change = changed_text(rollout, target)
-    known = rollout.conditions_of(ConditionKind.CHANGED, ConditionKind.DRIFTED)
-    if rollout.is_other_code(target.code):
-        is_known = any(one.text == change for one in known.values())
-    else:  # a weight that was set by hand, and set back, changes the token as well
-        is_known = bool(known)
-    if not change or is_known:
-        return Decision(rollout)
-    after = rollout.with_condition(ConditionKind.CHANGED, Condition(now, change, announced=now))
-    text = f"{rollout.id}: {change}; no criterion has judged that"
-    entry = Record.of(
-        RELEASED, rollout, after, target.weight, now, reason=Reason.WATCHING, sentence=text
-    )
-    return Decision(after, notices=(Notice(Severity.WARNING, text, RELEASED),), record=entry)
-
-
-def _report_drift(rollout: Rollout, text: str, target: TargetReading, now: datetime) -> Decision:
-    text = f"{text}; drift: the target now shows {target.variables}; rolloutctl leaves it as it is"
-    text += _released_text(target)
-    after = rollout.with_condition(ConditionKind.DRIFTED, Condition(now, text, announced=now))
-    weight, reason = target.weight, Reason.DRIFTED
-    entry = Record.of("drifted", rollout, after, weight, now, reason=reason, sentence=text)
-    return Decision(
-        after,
-        notices=(Notice(Severity.WARNING, text),),
-        record=entry,
-        alert=Alert.DRIFT,
-    )
-
-
-def _released_text(target: TargetReading) -> str:
-    """Return what gets requests and is neither path, as the end of a sentence; empty: nothing."""
-    return f"; no rollout has released {target.others} since" if target.others else ""
 
 
 RESTORED: Final = "restored"
