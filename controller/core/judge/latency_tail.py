@@ -234,18 +234,15 @@ class TailJudge(SequentialJudge[L], Generic[L]):
         return ratio(tally.counts.amount, tally.counts.samples), self.allowed_slow_share
 
     def target_text(self) -> str:
-        """Return the share of requests that may be slow."""
         return self.bound_text(self.allowed_slow_share)
 
     def bound_text(self, bound: float) -> str:
-        """Return the share of requests that may be slow, and the limit."""
         if self.limits is None:
             return super().bound_text(bound)
         limit = f"{measured_text(self.limits.pass_limit)} {self.metric.unit}".rstrip()
         return f"≤ {format_percent(bound, SHARE_DIGITS)} take > {limit}"
 
     def value_text(self, value: float, bound: float) -> str:
-        """Return the share of slow requests."""
         return percent_beside(value, bound)
 
 

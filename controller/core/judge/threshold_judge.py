@@ -129,7 +129,6 @@ class WindowJudge(CriterionJudge[W], Generic[W]):
         )
 
     def demand_text(self) -> str:
-        """Return the bound, and how windows are judged."""
         return f"{self.value_bound.demand}; {self.windows_text}"
 
 
@@ -149,7 +148,6 @@ class MeasuredJudge(WindowJudge[MeasuredCriterion]):
     """The value that the criterion computes from the datapoints of a window."""
 
     def measure(self, series: Mapping[str, Series], *, has_traffic: bool) -> Measure:
-        """Return the function that computes the value of one window."""
         criterion, reader = self.criterion, self.reader(series)
         points = {name: reader.points(name) for name in criterion.metric_names}
 

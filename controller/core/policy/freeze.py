@@ -181,7 +181,6 @@ class DailyWindow(RecurringWindow):
 
     @property
     def text(self) -> str:
-        """The window as text for people."""
         return f"daily {super().text}"
 
 

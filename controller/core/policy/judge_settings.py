@@ -222,7 +222,6 @@ class WindowedRule(Criterion):
 
     @property
     def period(self) -> timedelta:
-        """Length of one window."""
         return self.window
 
 

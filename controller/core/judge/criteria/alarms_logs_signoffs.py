@@ -57,7 +57,6 @@ class AlarmJudge(CriterionJudge[Alarm]):
     has_windows: ClassVar[bool] = False
 
     def alarms(self) -> tuple[str, ...]:
-        """Return the alarm."""
         return (self.criterion.alarm,)
 
     def conclude(self, tally: Tally, context: Context) -> Finding:
@@ -78,21 +77,17 @@ class AlarmJudge(CriterionJudge[Alarm]):
 
     @property
     def no_estimate(self) -> str:
-        """What decides instead of a count of requests."""
         return "an alarm decides"
 
     # --- in words ---------------------------------------------------------------------------------
 
     def demand_text(self) -> str:
-        """Return the state that is asked for."""
         return f"alarm {alarm_name(self.criterion.alarm)} is OK"
 
     def bound_text(self, bound: float) -> str:
-        """Return the state that is asked for."""
         return "OK"
 
     def value_text(self, value: float, bound: float) -> str:
-        """Return the state of the alarm."""
         return "ALARM" if value else "OK"
 
 
@@ -121,21 +116,17 @@ class AttestationJudge(CriterionJudge[Attestation]):
 
     @property
     def no_estimate(self) -> str:
-        """What decides instead of a count of requests."""
         return "an operator decides"
 
     # --- in words ---------------------------------------------------------------------------------
 
     def demand_text(self) -> str:
-        """Return the statement."""
         return f'an operator attests "{self.criterion.statement}"'
 
     def bound_text(self, bound: float) -> str:
-        """Return the answer that passes."""
         return "signed"
 
     def value_text(self, value: float, bound: float) -> str:
-        """Return what the operator did."""
         return "signed" if value else "refused"
 
 
@@ -270,13 +261,11 @@ class LogEventsJudge(CriterionJudge[LogEvents]):
 
     @property
     def no_estimate(self) -> str:
-        """What decides instead of a count of requests."""
         return "events of a log decide"
 
     # --- in words ---------------------------------------------------------------------------------
 
     def demand_text(self) -> str:
-        """Return what has to be logged, or not, and what shows that logs arrive."""
         criterion, times = self.criterion, count_text(self.criterion.bound, "time")
         if self._requires_event:
             demand = f"{criterion.event} is logged at least {times} in the step"
@@ -295,7 +284,6 @@ class LogEventsJudge(CriterionJudge[LogEvents]):
         return float(self.criterion.bound)
 
     def bound_text(self, bound: float) -> str:
-        """Return how many events are asked for, or allowed."""
         return f"{'≥' if self._requires_event else '≤'} {number_beside(bound, bound)} events"
 
 
@@ -315,13 +303,10 @@ class MissingCriterionJudge(CriterionJudge[MissingCriterion]):
 
     @property
     def no_estimate(self) -> str:
-        """What decides instead of a count of requests."""
         return "the package of the kind is missing"
 
     def demand_text(self) -> str:
-        """Return what is missing."""
         return self.criterion.problem
 
     def bound_text(self, bound: float) -> str:
-        """Return what is missing."""
         return "the package of its kind"

@@ -88,7 +88,6 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
     # --- windows ----------------------------------------------------------------------------------
 
     def measure(self, series: Mapping[str, Series], *, has_traffic: bool) -> Measure:
-        """Return the function that reads requests and failures of one window."""
         criterion = self.criterion
         canary = self.reader(series).failure_counter(
             criterion.total, criterion.failures, capped=False
@@ -197,7 +196,6 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
 
     @property
     def allowed_failures(self) -> float:
-        """The budget: the share of requests that may fail."""
         return self._budget
 
     # --- finding ----------------------------------------------------------------------------------
@@ -276,7 +274,6 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
     # --- in words ---------------------------------------------------------------------------------
 
     def demand_text(self) -> str:
-        """Return the budget, and how fast it may burn."""
         criterion = self.criterion
         pairs = ", or ".join(pair.text for pair in criterion.windows)
         return (
@@ -286,7 +283,6 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
         )
 
     def target_text(self) -> str:
-        """Return how fast the budget may burn in every pair of windows."""
         return f"burn {' and '.join(map(_pair_target_text, self.criterion.windows))}"
 
     def bound_text(self, bound: float) -> str:
@@ -295,7 +291,6 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
         return f"burn {' and '.join(map(_pair_target_text, pairs))}"
 
     def value_text(self, value: float, bound: float) -> str:
-        """Return how fast the budget burns."""
         return f"{number_beside(round(value, 2), bound)}x"
 
 

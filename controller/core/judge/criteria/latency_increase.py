@@ -162,11 +162,9 @@ class LatencyMeanJudge(CriterionJudge[LatencyIncrease]):
     samples_field: ClassVar[str] = "min_samples"
 
     def statistics(self) -> list[tuple[str, str]]:
-        """Return the series of the latencies and their samples."""
         return latency_statistics(self)
 
     def measure(self, series: Mapping[str, Series], *, has_traffic: bool) -> Measure:
-        """Return the function that reads the latency of one window."""
         return measure_latency(self, series)
 
     def may_fail_early(self, tally: Tally) -> bool:
@@ -231,7 +229,6 @@ class LatencyMeanJudge(CriterionJudge[LatencyIncrease]):
     # --- in words ---------------------------------------------------------------------------------
 
     def demand_text(self) -> str:
-        """Return the increase that is allowed, the baseline, and when it is judged."""
         length, samples = self.criterion.window, self.criterion.min_samples
         return (
             f"{self.allowed.demand}; judged at the end of the bake over windows of "
@@ -239,19 +236,15 @@ class LatencyMeanJudge(CriterionJudge[LatencyIncrease]):
         )
 
     def baseline_text(self) -> str:
-        """Return the stored baseline, and the limit that follows from it; empty without one."""
         return self.allowed.stored_text
 
     def target_text(self) -> str:
-        """Return the latency that is allowed."""
         return self.allowed.text
 
     def bound_text(self, bound: float) -> str:
-        """As `target_text`, of a finding."""
         return self.allowed.text
 
     def measured_text(self, finding: Finding) -> str:
-        """Return the latency and its increase."""
         increase, compared = super().measured_text(finding), BaselineFacts.find(finding)
         value = self.allowed.baseline if compared is None else compared.baseline
         if not increase or value is None or finding.measured is None:
@@ -259,7 +252,6 @@ class LatencyMeanJudge(CriterionJudge[LatencyIncrease]):
         return f"{self.allowed.with_unit(value * (1 + finding.measured))} ({increase})"
 
     def value_text(self, value: float, bound: float) -> str:
-        """Return the increase with its sign."""
         return f"{'+' if value >= 0 else '-'}{percent_beside(abs(value), bound)}"
 
 

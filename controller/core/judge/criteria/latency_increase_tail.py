@@ -103,7 +103,6 @@ class LatencyTailJudge(TailJudge[LatencyIncrease]):
         return max(hangs.HANG_FACTOR, round(2 * self.rollback_factor, 2))
 
     def measure(self, series: Mapping[str, Series], *, has_traffic: bool) -> Measure:
-        """Return the function that reads the slow requests of one minute."""
         if self.limits is None:
             return measure_latency(self, series)
         return self.measure_tail(self.limits, self.reader(series))
@@ -120,7 +119,6 @@ class LatencyTailJudge(TailJudge[LatencyIncrease]):
 
     @property
     def allowed_increase(self) -> float:
-        """The increase of the latency that is allowed."""
         return self.criterion.max_increase
 
     @property
@@ -231,7 +229,6 @@ class LatencyTailJudge(TailJudge[LatencyIncrease]):
         return UNSET
 
     def totals(self, minutes: IntervalTotals) -> Totals:
-        """Return slow requests and limits of what is compared."""
         limits, counts = self.limits, minutes.counts
         if limits is None:
             return NoBaseline()
@@ -256,11 +253,9 @@ class LatencyTailJudge(TailJudge[LatencyIncrease]):
     # --- in words ---------------------------------------------------------------------------------
 
     def demand_text(self) -> str:
-        """Return the increase that is allowed, the baseline, and what a pass needs."""
         return f"{self.allowed.demand}; {self.evidence_text}"
 
     def bound_text(self, bound: float) -> str:
-        """Return the share that may be slow; the increase, before the baseline was read."""
         return self.allowed.text if self.limits is None else super().bound_text(bound)
 
 
@@ -272,7 +267,6 @@ class ConcurrentTailJudge(LatencyTailJudge):
 
     @cached_property
     def limits(self) -> LatencyLimits | None:
-        """What slow means; None before the baseline was read."""
         value, baseline = self.allowed.baseline, self.criterion.baseline
         if value is None or not isinstance(baseline, ConcurrentBaseline):
             return None
@@ -345,7 +339,6 @@ class ConcurrentTailJudge(LatencyTailJudge):
         return ratio(counts.control_hung, counts.control_samples) or 0.0
 
     def baseline_text(self) -> str:
-        """Return the stored baseline, and the limit that follows from it; empty without one."""
         text, stored = self.allowed.stored_text, self.baseline
         if stored is None:
             return text
@@ -361,7 +354,6 @@ class StoredTailJudge(LatencyTailJudge):
 
     @cached_property
     def limits(self) -> LatencyLimits | None:
-        """What slow means; None before the baseline was read."""
         criterion, value = self.criterion, self.allowed.baseline
         if value is None:
             return None
@@ -473,6 +465,5 @@ class StoredTailJudge(LatencyTailJudge):
         return picked(StoredTotals, canary, form=FROZEN if frozen else FIXED)
 
     def baseline_text(self) -> str:
-        """Return the stored baseline, and the limit that follows from it; empty without one."""
         text = self.allowed.stored_text
         return f"{text}: {self.target_text()}" if text else ""

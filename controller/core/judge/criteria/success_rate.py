@@ -147,7 +147,6 @@ class SuccessRateWindowJudge(WindowJudge[SuccessRate]):
     samples_field: ClassVar[str] = "min_samples"
 
     def measure(self, series: Mapping[str, Series], *, has_traffic: bool) -> Measure:
-        """Return the function that reads requests and failures of one window."""
         return _measure_rate(self, series, capped=False)
 
     def conclude(self, tally: Tally, context: Context) -> Finding:
@@ -161,7 +160,6 @@ class SuccessRateWindowJudge(WindowJudge[SuccessRate]):
 
     @cached_property
     def allowed_failures(self) -> float:
-        """The share of requests that may fail."""
         return 1 - self.criterion.min
 
     def count_facts(self, tally: Tally) -> list[Facts]:
@@ -178,7 +176,6 @@ class SuccessRateWindowJudge(WindowJudge[SuccessRate]):
         return [counted, PossibleRate(upper_bound(requests, failures), CONFIDENCE, needed)]
 
     def demand_text(self) -> str:
-        """Return the share that is asked for, and how windows are judged."""
         return _demand_text(self.criterion, self.windows_text)
 
 
@@ -189,7 +186,6 @@ class SuccessRateSequentialJudge(SequentialJudge[SuccessRate]):
     """A success rate, judged by the evidence of every minute."""
 
     def measure(self, series: Mapping[str, Series], *, has_traffic: bool) -> Measure:
-        """Return the function that reads requests and failures of one minute."""
         return _measure_rate(self, series, capped=True)
 
     def conclude(self, tally: Tally, context: Context) -> Finding:
@@ -313,7 +309,6 @@ class SuccessRateSequentialJudge(SequentialJudge[SuccessRate]):
         return _counter(self.reader(series), self.criterion.control, capped=True)
 
     def baseline_text(self) -> str:
-        """Return what the stable path failed before the start, where it did."""
         if self.baseline is None:
             return ""
         failed = percent_beside(self.baseline.value, self.allowed_failures)
@@ -334,7 +329,6 @@ class SuccessRateSequentialJudge(SequentialJudge[SuccessRate]):
         return [*facts, CountedSuccesses(", ".join(successes))] if successes else facts
 
     def totals(self, minutes: IntervalTotals) -> FailureTotals:
-        """Return failures and requests of both paths."""
         counts = minutes.counts
         return FailureTotals(
             failures=max(0.0, counts.amount),
@@ -372,9 +366,7 @@ class SuccessRateSequentialJudge(SequentialJudge[SuccessRate]):
 
     @cached_property
     def allowed_failures(self) -> float:
-        """The share of requests that may fail."""
         return 1 - self.criterion.min
 
     def demand_text(self) -> str:
-        """Return the share that is asked for, and what a pass needs."""
         return _demand_text(self.criterion, self.evidence_text)

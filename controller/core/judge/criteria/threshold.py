@@ -91,11 +91,9 @@ class ThresholdWindowJudge(WindowJudge[Threshold]):
     samples_field: ClassVar[str] = "min_samples"
 
     def statistics(self) -> list[tuple[str, str]]:
-        """Return the series of the metrics and their samples."""
         return [*super().statistics(), (self.criterion.metric, SAMPLE_COUNT)]
 
     def measure(self, series: Mapping[str, Series], *, has_traffic: bool) -> Measure:
-        """Return the function that reads the value of one window."""
         return _measure(self, series, has_traffic=has_traffic, weighted=True)
 
     @cached_property
@@ -134,11 +132,9 @@ class _CountsJudge(SequentialJudge[Threshold]):
     """A count, or a ratio of two."""
 
     def statistics(self) -> list[tuple[str, str]]:
-        """Return the series of the metrics and their samples."""
         return [*super().statistics(), (self.criterion.metric, SAMPLE_COUNT)]
 
     def measure(self, series: Mapping[str, Series], *, has_traffic: bool) -> Measure:
-        """Return the function that reads the counts of one minute."""
         return _measure(self, series, has_traffic=has_traffic)
 
     @cached_property
@@ -147,7 +143,6 @@ class _CountsJudge(SequentialJudge[Threshold]):
         return _bound(self)
 
     def tests(self) -> Iterator[TestPart]:
-        """Yield the test of the bound."""
         yield TestPart(self.name, _PART, _MINUTES)
 
 
@@ -175,7 +170,6 @@ class RatioSequentialJudge(_CountsJudge):
         return ratio(tally.counts.amount, tally.counts.samples), self.criterion.bound
 
     def totals(self, minutes: IntervalTotals) -> RatioTotals:
-        """Return the ratio."""
         counts = minutes.counts
         return RatioTotals(
             subject=self.value_bound.subject,
@@ -185,7 +179,6 @@ class RatioSequentialJudge(_CountsJudge):
         )
 
     def demand_text(self) -> str:
-        """Return the bound, and what a pass needs."""
         return f"{self.value_bound.demand}; {self.evidence_text}"
 
 
@@ -227,7 +220,6 @@ class CountSequentialJudge(_CountsJudge):
         return None
 
     def totals(self, minutes: IntervalTotals) -> MeanTotals:
-        """Return the mean count in a window."""
         number = max(1, (minutes.end - minutes.start) // MINUTE_S)
         return MeanTotals(
             subject=self.value_bound.subject,
@@ -251,11 +243,9 @@ class PercentileTailJudge(TailJudge[Threshold]):
         return LatencyLimits(self.criterion.bound, self.criterion.bound)
 
     def statistics(self) -> list[tuple[str, str]]:
-        """Return the series of slow requests."""
         return self.tail_statistics(self.limits)
 
     def measure(self, series: Mapping[str, Series], *, has_traffic: bool) -> Measure:
-        """Return the function that reads the slow requests of one minute."""
         return self.measure_tail(self.limits, self.reader(series))
 
     def worst_value(self, series: Mapping[str, Series], starts: range) -> float | None:
@@ -269,7 +259,6 @@ class PercentileTailJudge(TailJudge[Threshold]):
         return _bound(self)
 
     def tests(self) -> Iterator[TestPart]:
-        """Yield the test of the bound."""
         yield TestPart(self.name, _PART, _MINUTES)
 
     def minute_ratios(
@@ -283,7 +272,6 @@ class PercentileTailJudge(TailJudge[Threshold]):
         return [MinuteRatios(self.name, ratios)], control
 
     def totals(self, minutes: IntervalTotals) -> SlowTotals:
-        """Return slow requests."""
         return SlowTotals(
             slow=minutes.counts.amount,
             requests=minutes.counts.samples,
@@ -293,5 +281,4 @@ class PercentileTailJudge(TailJudge[Threshold]):
         )
 
     def demand_text(self) -> str:
-        """Return the bound, and what a pass needs."""
         return f"{self.value_bound.demand}; {self.evidence_text}"

@@ -37,7 +37,6 @@ class TrafficJudge(CriterionJudge[Traffic]):
     samples_field: ClassVar[str] = "min"
 
     def measure(self, series: Mapping[str, Series], *, has_traffic: bool) -> Measure:
-        """Return the function that reads the requests of one window."""
         reader = self.reader(series)
         values = reader.points(self.criterion.metric)
         control = {} if self.criterion.control is None else reader.points(self.criterion.control)
@@ -91,7 +90,6 @@ class TrafficJudge(CriterionJudge[Traffic]):
     # --- in words ---------------------------------------------------------------------------------
 
     def demand_text(self) -> str:
-        """Return how many requests are asked for."""
         criterion = self.criterion
         text = f"{criterion.metric} at least {criterion.min} in the step; fewer keep it on hold"
         if criterion.control is None:
@@ -104,7 +102,6 @@ class TrafficJudge(CriterionJudge[Traffic]):
         return float(self.criterion.min)
 
     def bound_text(self, bound: float) -> str:
-        """Return how many requests are asked for."""
         return f"≥ {super().bound_text(bound)}"
 
 
@@ -118,7 +115,6 @@ class ShareJudge(CriterionJudge[Share]):
     counts_both_paths: ClassVar[bool] = True
 
     def measure(self, series: Mapping[str, Series], *, has_traffic: bool) -> Measure:
-        """Return the function that reads the requests of both paths in one window."""
         reader = self.reader(series)
         canary, control = (
             reader.points(self.criterion.metric),
@@ -176,7 +172,6 @@ class ShareJudge(CriterionJudge[Share]):
     # --- in words ---------------------------------------------------------------------------------
 
     def demand_text(self) -> str:
-        """Return the share that is asked for, and when it is judged."""
         criterion = self.criterion
         return (
             f"the share {criterion.metric} / ({criterion.metric} + {criterion.control}) equals the "
@@ -187,15 +182,12 @@ class ShareJudge(CriterionJudge[Share]):
         )
 
     def target_text(self) -> str:
-        """Return the weight of any step, and how far off a share may be."""
         return f"weight ± {format_percent(self.criterion.tolerance)}"
 
     def bound_text(self, bound: float) -> str:
-        """Return the weight, and how far off a share may be."""
         return f"{percent_beside(bound, bound, 0)} ± {format_percent(self.criterion.tolerance)}"
 
     def value_text(self, value: float, bound: float) -> str:
-        """Return the share of requests on the canary."""
         return percent_beside(value, bound)
 
 

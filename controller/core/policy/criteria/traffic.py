@@ -77,7 +77,6 @@ class Share(Criterion):
 
     @property
     def period(self) -> timedelta:
-        """Length of one window."""
         return self.window
 
     def compares(self) -> tuple[Comparison]:
@@ -168,7 +167,6 @@ class BurnRate(Criterion):
 
     @property
     def period(self) -> timedelta:
-        """Length of one window."""
         return self.window
 
     @property

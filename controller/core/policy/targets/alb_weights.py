@@ -149,7 +149,6 @@ class AlbWeights(TargetSpec):
         return self.name.split("/")[2]
 
     def by_hand(self, weight: int, identity: str) -> str:
-        """Return what an operator does in AWS for `weight`, in words."""
         weights = f"{group_name(self.canary)}={weight} and {group_name(self.stable)}={100 - weight}"
         return f"set the weights {weights} in the forward action of {identity}"
 

@@ -235,7 +235,6 @@ class AppConfigFlag(TargetSpec):
         return lambda_log_group(self.function) if self.function else ""
 
     def by_hand(self, weight: int, identity: str) -> str:
-        """Return what an operator does in AWS for `weight`, in words."""
         return (
             f"save a version of profile {self.profile} with {self.setting} {weight}, and deploy it "
             f"to {self.environment} with strategy {self.strategy}; if a deployment is in progress "
@@ -244,5 +243,4 @@ class AppConfigFlag(TargetSpec):
 
     @property
     def display_name(self) -> str:
-        """The target in one line."""
         return f"{self.name}: {self.setting}"
