@@ -3,7 +3,7 @@
 The sequential judge tests a ratio, the mean of a count, or the slow requests behind a percentile.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import ClassVar
 
@@ -128,7 +128,33 @@ def sequential_judge(
     return judge(name, criterion, policy, baseline)
 
 
-class _CountsJudge(SequentialJudge[Threshold]):
+class _BoundJudge(SequentialJudge[Threshold]):
+    """A criterion with one test, of its bound; the warm-up proves nothing."""
+
+    @cached_property
+    def value_bound(self) -> Bound:
+        """The largest ratio, mean count or percentile that passes."""
+        return _bound(self)
+
+    def tests(self) -> Iterator[TestPart]:
+        yield TestPart(self.name, _PART, _MINUTES)
+
+    def minute_ratios(
+        self, window: WindowCounts, control: ControlState, *, judged: bool, minutes: int
+    ) -> tuple[list[MinuteRatios], ControlState]:
+        if not judged:
+            return [], control
+        return [MinuteRatios(self.name, self.log_ratios(window, minutes))], control
+
+    def log_ratios(self, window: WindowCounts, minutes: int) -> Sequence[float]:
+        """Return the log e-value of each effect for one datapoint, as `minute_ratios` has it."""
+        raise NotImplementedError
+
+    def demand_text(self) -> str:
+        return f"{self.value_bound.demand}; {self.evidence_text}"
+
+
+class _CountsJudge(_BoundJudge):
     """A count, or a ratio of two."""
 
     def statistics(self) -> list[tuple[str, str]]:
@@ -136,14 +162,6 @@ class _CountsJudge(SequentialJudge[Threshold]):
 
     def measure(self, series: Mapping[str, Series], *, has_traffic: bool) -> Measure:
         return _measure(self, series, has_traffic=has_traffic)
-
-    @cached_property
-    def value_bound(self) -> Bound:
-        """The largest ratio, or the largest mean count, that passes."""
-        return _bound(self)
-
-    def tests(self) -> Iterator[TestPart]:
-        yield TestPart(self.name, _PART, _MINUTES)
 
 
 class RatioSequentialJudge(_CountsJudge):
@@ -154,16 +172,9 @@ class RatioSequentialJudge(_CountsJudge):
         """The largest ratio that passes."""
         return self.criterion.bound
 
-    def minute_ratios(
-        self, window: WindowCounts, control: ControlState, *, judged: bool, minutes: int
-    ) -> tuple[list[MinuteRatios], ControlState]:
-        """Return the ratios of a share; none in the warm-up."""
-        if not judged:
-            return [], control
-        samples, allowed = window.counts.samples, self.criterion.bound
-        hits = min(window.counts.amount, samples)
-        ratios = binomial.log_ratios(samples, hits, binomial.effects(allowed))
-        return [MinuteRatios(self.name, ratios)], control
+    def log_ratios(self, window: WindowCounts, minutes: int) -> Sequence[float]:
+        samples, effects = window.counts.samples, binomial.effects(self.criterion.bound)
+        return binomial.log_ratios(samples, min(window.counts.amount, samples), effects)
 
     def step_share(self, tally: Tally) -> tuple[float | None, float]:
         """Return the measured ratio."""
@@ -178,9 +189,6 @@ class RatioSequentialJudge(_CountsJudge):
             requests=counts.samples,
         )
 
-    def demand_text(self) -> str:
-        return f"{self.value_bound.demand}; {self.evidence_text}"
-
 
 class CountSequentialJudge(_CountsJudge):
     """A count, of which the mean in a window is at most `max`."""
@@ -190,14 +198,9 @@ class CountSequentialJudge(_CountsJudge):
         """The largest mean count in a window that passes."""
         return self.criterion.bound
 
-    def minute_ratios(
-        self, window: WindowCounts, control: ControlState, *, judged: bool, minutes: int
-    ) -> tuple[list[MinuteRatios], ControlState]:
-        """Return the ratios of a count; none in the warm-up."""
-        if not judged:
-            return [], control
+    def log_ratios(self, window: WindowCounts, minutes: int) -> Sequence[float]:
         allowed = self.criterion.bound / self._window_minutes * max(1, minutes)
-        return [MinuteRatios(self.name, poisson.log_ratios(window.value, allowed))], control
+        return poisson.log_ratios(window.value, allowed)
 
     @cached_property
     def _window_minutes(self) -> float:
@@ -234,7 +237,7 @@ class CountSequentialJudge(_CountsJudge):
         return f"{self.value_bound.demand}; {mean}; {self.evidence_text}"
 
 
-class PercentileTailJudge(TailJudge[Threshold]):
+class PercentileTailJudge(_BoundJudge, TailJudge[Threshold]):
     """A percentile of a latency, of which as many requests as it leaves may be above `max`."""
 
     @cached_property
@@ -253,23 +256,9 @@ class PercentileTailJudge(TailJudge[Threshold]):
         points = self.reader(series).points(self.criterion.metric)
         return self.value_bound.worst(points[at] for at in starts if at in points)
 
-    @cached_property
-    def value_bound(self) -> Bound:
-        """The largest value that passes."""
-        return _bound(self)
-
-    def tests(self) -> Iterator[TestPart]:
-        yield TestPart(self.name, _PART, _MINUTES)
-
-    def minute_ratios(
-        self, window: WindowCounts, control: ControlState, *, judged: bool, minutes: int
-    ) -> tuple[list[MinuteRatios], ControlState]:
-        """Return the ratios of slow requests; none in the warm-up."""
-        if not judged:
-            return [], control
-        counts, effects = window.counts, binomial.effects(self.allowed_slow_share)
-        ratios = binomial.log_ratios(counts.samples, counts.amount, effects)
-        return [MinuteRatios(self.name, ratios)], control
+    def log_ratios(self, window: WindowCounts, minutes: int) -> Sequence[float]:
+        effects = binomial.effects(self.allowed_slow_share)
+        return binomial.log_ratios(window.counts.samples, window.counts.amount, effects)
 
     def totals(self, minutes: IntervalTotals) -> SlowTotals:
         return SlowTotals(
@@ -279,6 +268,3 @@ class PercentileTailJudge(TailJudge[Threshold]):
             limit=self.bound,
             unit=self.metric.unit,
         )
-
-    def demand_text(self) -> str:
-        return f"{self.value_bound.demand}; {self.evidence_text}"
