@@ -11,6 +11,7 @@ from typing import ClassVar, NamedTuple
 from benchmarks.judging import policy
 from benchmarks.judging.policy import POLICY, WITHOUT_STABLE
 from benchmarks.judging.world import Minute, Release, World
+from controller.core.due import minutes_without_rejection
 from controller.core.judge.criterion_judge import Context
 from controller.core.judge.evidence import (
     BaselineMeasurement,
@@ -19,7 +20,6 @@ from controller.core.judge.evidence import (
     Tally,
 )
 from controller.core.judge.findings import Verdict, gate_verdict
-from controller.core.judge.foresight import minutes_without_rejection
 from controller.core.judge.sequential_evidence import (
     CriterionTests,
     step_tests,

@@ -11,10 +11,9 @@ from math import ceil
 from typing import TYPE_CHECKING, Final
 
 from controller.core.commands import ALLOWED_PHASES
-from controller.core.due import deadlines, quiet_live
+from controller.core.due import deadlines, minutes_without_failure, quiet_live
 from controller.core.events import Command, Verb
 from controller.core.history import Entry
-from controller.core.judge.foresight import minutes_without_failure
 from controller.core.judge.queries import aligned_span, gate_query_plan
 from controller.core.judge.silence import silence_read_from
 from controller.core.notice_rules import DAY

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from controller.core.judge.foresight import minutes_below_limit, minutes_without_failure
+from controller.core.due import minutes_below_limit, minutes_without_failure
 from controller.core.judge.gate import Evidence
 from controller.core.stats import combined_tests
 from controller.core.stats.eprocess import ChangePointPrior, EProcessState, update_e_process
