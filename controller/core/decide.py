@@ -92,8 +92,10 @@ def _decide(rollout: Rollout, event: Event, now: datetime) -> Decision:
             return apply_command(rollout, command, observation, now)
         case WriteFailed():
             return write_failure.record_write_failure(event, now)
-        case LostSave() | LateRaise():
-            return _decide_race(rollout, event, now)
+        case LostSave():
+            return _decide_lost_save(rollout, event, now)
+        case LateRaise(observation, raised):
+            return _decide_late_raise(rollout, raised, observation, now)
         case RecordChanged(observation, changed):
             return pause.restore_record(rollout, changed, observation, now)
         case unreachable:
@@ -101,12 +103,6 @@ def _decide(rollout: Rollout, event: Event, now: datetime) -> Decision:
 
 
 # --- Lost saves -----------------------------------------------------------------------------------
-
-
-def _decide_race(rollout: Rollout, event: LostSave | LateRaise, now: datetime) -> Decision:
-    if isinstance(event, LostSave):
-        return _decide_lost_save(rollout, event, now)
-    return _decide_late_raise(rollout, event.raised, event.observation, now)
 
 
 def _decide_lost_save(stored: Rollout, lost: LostSave, now: datetime) -> Decision:

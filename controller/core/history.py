@@ -194,20 +194,10 @@ def _default(one: FieldInfo) -> Any:
 
 def finding_data(finding: Finding) -> dict[str, Any]:
     """Return a finding as plain JSON data, as the history stores it: its facts."""
-    data = {
-        "criterion": finding.criterion,
-        "kind": finding.kind,
-        "verdict": str(finding.verdict),
-        "label": str(finding.label),
-        "reason": str(finding.reason),
-        "measured": finding.measured,
-        "bound": finding.bound,
-        "samples": finding.samples,
-        "start": finding.start,
-        "end": finding.end,
-        "facts": dict(finding.facts),
-    }
-    return data if finding.gates else {**data, "gates": False}
+    data: dict[str, Any] = plain_data(finding)
+    if finding.gates:
+        del data["gates"]
+    return data
 
 
 def finding_of(data: Mapping[str, Any]) -> Finding:

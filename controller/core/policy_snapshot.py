@@ -60,7 +60,9 @@ def digests(rollout: Rollout, entries: Sequence[Entry], snapshot: str | None = N
 
     snapshot: that of the stored policy, where it is not the one that the state names.
     """
-    return Digests(snapshot or rollout.digest, rollout.digest, _digest_at_start(entries))
+    at_start = _start_fact(entries, POLICY_DIGEST)
+    at_start = at_start if isinstance(at_start, str) else ""
+    return Digests(snapshot or rollout.digest, rollout.digest, at_start)
 
 
 def digest_problem(rollout_id: str, policy_digests: Digests) -> str:
@@ -81,11 +83,6 @@ def check_digests(rollout: Rollout, entries: Sequence[Entry]) -> None:
 def is_target_unchanged(rollout: Rollout, entries: Sequence[Entry]) -> bool:
     """Tell whether the policy of `rollout` names the function and variables of the start."""
     return _start_fact(entries, TARGET) == rollout.policy.target.model_dump(mode="json")
-
-
-def _digest_at_start(entries: Sequence[Entry]) -> str:
-    digest = _start_fact(entries, POLICY_DIGEST)
-    return digest if isinstance(digest, str) else ""
 
 
 def _start_fact(entries: Sequence[Entry], name: str) -> object:

@@ -5,7 +5,7 @@ Whatever is asked of one kind and not of another is a method here: judging a gat
 kind.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
@@ -386,8 +386,3 @@ def incomplete_series(answers: Mapping[str, Series]) -> tuple[str, Series] | Non
         ),
         None,
     )
-
-
-def is_complete(series: Mapping[str, Series], keys: Iterable[str]) -> bool:
-    """Tell whether every series of `keys` was answered in full."""
-    return all(series.get(key, NO_SERIES).status is QueryStatus.COMPLETE for key in keys)

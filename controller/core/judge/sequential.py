@@ -277,15 +277,13 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         better = self.beside_outage(tally, newest, context)
         if better is None:
             return undecided(Label.NOT_JUDGED, FindingReason.SHARED_OUTAGE), [step]
-        if better.better_odds < better.better_limit or not self._shows_kept_bound(newest):
+        # The newest bake-length has to keep the bound, in enough samples for a pass.
+        enough = self.fewest_samples(newest) >= self.criterion.min_samples
+        kept = enough and not self._is_over(newest)
+        if better.better_odds < better.better_limit or not kept:
             return undecided(Label.NOT_JUDGED, FindingReason.SHARED_OUTAGE), [step, better]
         outcome, facts = self._outcome_with_newest(tally, newest, context)
         return outcome, [*facts, better]
-
-    def _shows_kept_bound(self, newest: Tally) -> bool:
-        """Tell whether the newest bake-length kept the bound, in enough samples for a pass."""
-        enough = self.fewest_samples(newest) >= self.criterion.min_samples
-        return enough and not self._is_over(newest)
 
     def _outcome_with_newest(
         self, tally: Tally, newest: Tally, context: Context

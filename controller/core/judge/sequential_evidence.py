@@ -12,7 +12,6 @@ from math import inf
 from operator import add
 from typing import Any, TypeAlias
 
-from controller.core.judge.criterion_judge import is_complete
 from controller.core.judge.evidence import (
     BaselineMeasurement,
     IntervalTotals,
@@ -23,8 +22,8 @@ from controller.core.judge.sequential import (
     budget_shares,
     sequential_judges,
 )
-from controller.core.judge.series import Measure, WindowCounts, measure_since
-from controller.core.observation import Series
+from controller.core.judge.series import NO_SERIES, Measure, WindowCounts, measure_since
+from controller.core.observation import QueryStatus, Series
 from controller.core.policy import Policy
 from controller.core.policy.judge_settings import DEFAULT_FALSE_ROLLBACK
 from controller.core.stats.combined_tests import (
@@ -335,4 +334,5 @@ class SequentialEvidence:
         return self._tests[step].values()
 
     def _is_complete(self, tests: CriterionTests) -> bool:
-        return is_complete(self.series, [key for _, _, key in tests.judge.series_keys])
+        keys = (key for _, _, key in tests.judge.series_keys)
+        return all(self.series.get(key, NO_SERIES).status is QueryStatus.COMPLETE for key in keys)

@@ -162,7 +162,8 @@ def with_unconfirmed_rollback(decision: Decision, why: str, now: datetime) -> De
         condition = replace(condition, announced=now)
     entry = decision.record
     is_recorded = entry is not None and entry.kind == UNCONFIRMED
-    if is_recorded or (condition.entry != UNCONFIRMED and _is_replaceable(entry)):
+    is_replaceable = entry is None or entry.kind == GUARDING  # one that begins a rollback is not
+    if is_recorded or (condition.entry != UNCONFIRMED and is_replaceable):
         condition = replace(condition, entry=UNCONFIRMED)
         entry = Record.of(UNCONFIRMED, rollout, rollout, None, now, sentence=text)
     return replace(
@@ -172,11 +173,6 @@ def with_unconfirmed_rollback(decision: Decision, why: str, now: datetime) -> De
         record=entry,
         alert=Alert.ROLLBACK_UNCONFIRMED,
     )
-
-
-def _is_replaceable(entry: Record | None) -> bool:
-    """Tell whether the entry of a tick may be replaced: one that begins a rollback may not."""
-    return entry is None or entry.kind == GUARDING
 
 
 def _unconfirmed_text(rollout: Rollout, why: str) -> str:

@@ -325,13 +325,11 @@ def _by_label(findings: Sequence[Finding]) -> str:
     """Return one finding in full, several grouped by label: `no data (latency, traffic).`"""
     if len(findings) == 1:
         return sentence_of(findings[0])
-    labels = dict.fromkeys(finding.label for finding in findings)
-    return f"{', '.join(_group_text(label, findings) for label in labels)}."
-
-
-def _group_text(label: Label, findings: Sequence[Finding]) -> str:
-    names = ", ".join(finding.criterion for finding in findings if finding.label is label)
-    return f"{label}{' yet' if label is Label.NOT_JUDGED else ''} ({names})"
+    groups = []
+    for label in dict.fromkeys(finding.label for finding in findings):
+        names = ", ".join(finding.criterion for finding in findings if finding.label is label)
+        groups.append(f"{label}{' yet' if label is Label.NOT_JUDGED else ''} ({names})")
+    return f"{', '.join(groups)}."
 
 
 def with_table(text: str, rollout: Rollout) -> str:

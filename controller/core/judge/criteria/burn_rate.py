@@ -187,16 +187,12 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
         if not requests:
             return 0.0
         covered_share = len(newest) * self.criterion.window / length
-        return failures / requests / self._budget * covered_share
-
-    @property
-    def _budget(self) -> float:
-        """The share of requests that may fail."""
-        return 1 - self.criterion.slo
+        return failures / requests / self.allowed_failures * covered_share
 
     @property
     def allowed_failures(self) -> float:
-        return self._budget
+        """The budget: the share of requests that may fail."""
+        return 1 - self.criterion.slo
 
     # --- finding ----------------------------------------------------------------------------------
 
@@ -205,7 +201,7 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
         fastest, worst = self._fastest_burn(tally.recent), tally.longest_run
         end = min(tally.through, context.open_end)
         finding = partial(self.finding, context, samples=tally.counts.samples, end=end)
-        facts: list[Facts] = [Budget(self._budget), Failures(tally.counts.amount)]
+        facts: list[Facts] = [Budget(self.allowed_failures), Failures(tally.counts.amount)]
         if worst.length:
             facts.append(BurnFacts(max(worst.start, context.start), worst.end))
             measured = worst.value if tally.windows else None
@@ -249,7 +245,7 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
 
         It burns too fast now, or over the whole step: little traffic is no reason to pass then.
         """
-        step_rate = tally.counts.amount / tally.counts.samples / self._budget
+        step_rate = tally.counts.amount / tally.counts.samples / self.allowed_failures
         undecided = [
             burn
             for burn in self.burns(tally.recent)
@@ -278,7 +274,7 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
         pairs = ", or ".join(pair.text for pair in criterion.windows)
         return (
             f"{' + '.join(criterion.failures)} of {criterion.total}: fails when the error budget "
-            f"of {format_percent(self._budget)} burns faster than {pairs}; a pass needs "
+            f"of {format_percent(self.allowed_failures)} burns faster than {pairs}; a pass needs "
             f"{count_text(criterion.min_samples, 'sample')}"
         )
 
