@@ -17,6 +17,16 @@ from controller.immutable import Immutable
 DEFAULT_WARMUP: Final = timedelta(minutes=2)
 
 
+def lambda_environments(function: str) -> Metric:
+    """Return what counts the execution environments of a Lambda function, by its name."""
+    return Metric(
+        namespace="AWS/Lambda",
+        name="ConcurrentExecutions",
+        statistic="Maximum",
+        dimensions={"FunctionName": function},
+    )
+
+
 class ColdStarts(Immutable):
     """What a change of the weight makes cold.
 

@@ -10,7 +10,7 @@ from controller.core.policy.aws_location import AwsLocation
 from controller.core.policy.aws_metrics import FLAG
 from controller.core.policy.field_types import Form
 from controller.core.policy.metric import CountedPath, Metric, RequestMetrics, RequestSource
-from controller.core.policy.targets import PaidReads, TargetSpec
+from controller.core.policy.targets import PaidReads, TargetSpec, lambda_environments
 from controller.core.policy.verify_rollback import lambda_log_group
 from controller.core.units import DurationRange
 
@@ -210,14 +210,7 @@ class AppConfigFlag(TargetSpec):
     @property
     def paid_reads(self) -> PaidReads:
         """One read for each environment of the function whenever its cache is over."""
-        environments = None
-        if self.function is not None:
-            environments = Metric(
-                namespace="AWS/Lambda",
-                name="ConcurrentExecutions",
-                statistic="Maximum",
-                dimensions={"FunctionName": self.function},
-            )
+        environments = None if self.function is None else lambda_environments(self.function)
         return PaidReads(self.cache, environments, READ_USD, RECEIVED_USD)
 
     @property

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from controller.core.policy.aws_location import AwsLocation
 from controller.core.policy.field_types import Form
 from controller.core.policy.metric import CountedPath, Metric
-from controller.core.policy.targets import ColdStarts, TargetSpec
+from controller.core.policy.targets import ColdStarts, TargetSpec, lambda_environments
 from controller.core.policy.verify_rollback import lambda_log_group
 
 ENV_NAME_PATTERN = r"^[A-Za-z][A-Za-z0-9_]{1,254}$"
@@ -104,12 +104,7 @@ class LambdaEnv(TargetSpec):
         name = self.function.rpartition(":")[2]
         return ColdStarts(
             f"each change of the weight replaces all warm environments of {name}, on both paths",
-            Metric(
-                namespace="AWS/Lambda",
-                name="ConcurrentExecutions",
-                statistic="Maximum",
-                dimensions={"FunctionName": name},
-            ),
+            lambda_environments(name),
         )
 
     @property
