@@ -15,8 +15,8 @@ from controller.core.judge.criterion_judge import CriterionJudge
 from controller.core.judge.findings import Finding, Verdict, gate_verdict
 from controller.core.judge.gate import Evidence, judge_gate
 from controller.core.judge.judgement import CHECKPOINT_EVERY, Judgement
+from controller.core.judge.queries import stable_use_plan
 from controller.core.judge.silence import silence_read_from
-from controller.core.judge.stable_use import stable_use_plan
 from controller.core.observation import Observation, QueryStatus, TargetReading
 from controller.core.policy import Attestation
 from controller.core.rollout import Live, Phase, Reason, Rollout

@@ -27,11 +27,10 @@ from controller.core.judge.evidence import (
 from controller.core.judge.facts import Dilution, Facts, FewNewest, JudgeFault, LostWindows, flat
 from controller.core.judge.findings import Finding, FindingReason, Label, Verdict
 from controller.core.judge.leak_check import leak_check_query_plan
-from controller.core.judge.queries import QueryPlan, gate_query_plan
+from controller.core.judge.queries import QueryPlan, gate_query_plan, stable_use_plan
 from controller.core.judge.sequential import SequentialJudge
 from controller.core.judge.sequential_evidence import SequentialEvidence
 from controller.core.judge.series import Measure, mark_lost, measure_since, window_starts
-from controller.core.judge.stable_use import stable_use_plan
 from controller.core.observation import QueryStatus, Series, Span
 from controller.core.policy import Criterion, Policy
 from controller.core.rollout import Phase, Rollout

@@ -68,14 +68,7 @@ def _with_blindness(
     if not is_due(kind, condition, now):
         return replace(decision, rollout=after.with_condition(kind, condition))
     after = after.with_condition(kind, replace(condition, announced=now))
-    text = condition.text
-    entry = Record.of("blind", after, after, None, now, sentence=text, keeps_series=True)
-    return replace(
-        decision,
-        rollout=after,
-        notices=(*decision.notices, Notice(Severity.WARNING, text, "blind")),
-        record=decision.record or entry,
-    )
+    return _reported(replace(decision, rollout=after), Severity.WARNING, "blind", condition, now)
 
 
 def _blindness(observation: Observation) -> Blindness | None:
@@ -135,13 +128,7 @@ def _with_silence(
         return replace(decision, rollout=after.with_condition(kind, known))
     condition = Condition(now, text, announced=now, critical=True, entry=name)
     after = after.with_condition(kind, condition)
-    entry = Record.of(name, after, after, None, now, sentence=text, keeps_series=True)
-    return replace(
-        decision,
-        rollout=after,
-        notices=(*decision.notices, Notice(Severity.CRITICAL, text, name)),
-        record=decision.record or entry,
-    )
+    return _reported(replace(decision, rollout=after), Severity.CRITICAL, name, condition, now)
 
 
 # --- Holds and summaries --------------------------------------------------------------------------
@@ -236,6 +223,16 @@ def acknowledge(rollout: Rollout, page: ConditionKind, note: str, now: datetime)
     entry = Record.of(ACKNOWLEDGED, rollout, decision.rollout, rollout.weight, now, sentence=text)
     notice = Notice(Severity.INFO, f"{rollout.id}: {text}")
     return replace(decision, notices=(notice,), record=entry)
+
+
+def _reported(
+    decision: Decision, severity: Severity, kind: str, condition: Condition, now: datetime
+) -> Decision:
+    """Return `decision` with a notice of `condition`, and an entry where it has none."""
+    after, text = decision.rollout, condition.text
+    entry = Record.of(kind, after, after, None, now, sentence=text, keeps_series=True)
+    decision = replace(decision, record=decision.record or entry)
+    return _with_notice(decision, Notice(severity, text, kind))
 
 
 def _with_notice(decision: Decision, notice: Notice) -> Decision:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from controller.core.decision import Alert, Decision, Notice, Record
 from controller.core.judge.leak_check import leak_check_after_drift, leak_check_finding
-from controller.core.judge.stable_use import stable_use_of
+from controller.core.judge.queries import stable_use_of
 from controller.core.message import Severity
 from controller.core.notice_rules import Condition, ConditionKind
 from controller.core.observation import Observation, TargetReading, UnreadableTarget
