@@ -15,7 +15,6 @@ import re
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from functools import partial
 from typing import Annotated, ClassVar, Self, TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -33,12 +32,6 @@ DAYS = tuple(name[:3] for name in _DAY_NAMES)
 _CLOCK = r"([01]?[0-9]|2[0-3]):[0-5][0-9]"
 # The years 2000 to 2099: a policy is about the years ahead, so any other year is a typing error.
 _CALENDAR = r"20[0-9]{2}-[0-9]{2}-[0-9]{2}(T([01][0-9]|2[0-3]):[0-5][0-9])?"
-
-
-def _read(pattern: str, form: str, value: object) -> str:
-    if not isinstance(value, str) or not re.fullmatch(pattern, value):
-        raise ValueError(f"expected {form}, not {quote_value(value)}")
-    return value
 
 
 def _known_weekday(text: str) -> str:
@@ -67,7 +60,12 @@ def _known_day(text: str) -> str:
 
 
 def _reader(pattern: str, form: str) -> PlainValidator:
-    return PlainValidator(partial(_read, pattern, form))
+    def read(value: object) -> str:
+        if not isinstance(value, str) or not re.fullmatch(pattern, value):
+            raise ValueError(f"expected {form}, not {quote_value(value)}")
+        return value
+
+    return PlainValidator(read)
 
 
 def _schema(pattern: str, example: str) -> WithJsonSchema:

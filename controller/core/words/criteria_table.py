@@ -15,7 +15,7 @@ from controller.core.judge.progress import Distance, Progress, ProgressUnit
 from controller.core.policy import Criterion
 from controller.core.rollout import Rollout
 from controller.core.units import format_percent, measured_text, number_text, time_range_text
-from controller.immutable import Immutable
+from controller.immutable import Immutable, replace
 from controller.safe_text import columns
 
 NO_VALUE: Final = "–"
@@ -160,30 +160,26 @@ def _row(
     name: str, criterion: Criterion, rollout: Rollout, finding: Finding | None
 ) -> CriterionTexts:
     judge = judge_of(name, criterion, rollout.policy, rollout.evidence.baselines.get(name))
-    gates = criterion.gating
-    if finding is None:
-        first = _first_weight(rollout, name)
-        target = judge.target_text()
-        return CriterionTexts(
-            name, criterion.kind, gates, target, NO_VALUE, None, rollout.final, first
-        )
-    is_measured = finding.measured is not None
-    counts = is_measured and finding.samples > 0 and judge.has_windows
-    return CriterionTexts(
+    row = CriterionTexts(
         criterion=name,
         kind=criterion.kind,
-        gates=gates,
-        target=judge.bound_text(finding.bound) if is_measured else judge.target_text(),
-        measured=judge.measured_text(finding) or NO_VALUE,
+        gates=criterion.gating,
+        target=judge.target_text(),
+        measured=NO_VALUE,
         finding=finding,
         over=rollout.final,
+    )
+    if finding is None:
+        policy, current = rollout.policy, rollout.judged_step
+        judging = (one for one in range(current, len(policy.steps)) if name in policy.gate(one))
+        first = next(judging, current)
+        return replace(row, first_weight=policy.steps[first].weight if first > current else None)
+    is_measured = finding.measured is not None
+    counts = is_measured and finding.samples > 0 and judge.has_windows
+    return replace(
+        row,
+        target=judge.bound_text(finding.bound) if is_measured else row.target,
+        measured=judge.measured_text(finding) or NO_VALUE,
         counted=(finding.start, finding.end) if counts else None,
         progress=judge.progress(finding, rollout.evidence.fold),
     )
-
-
-def _first_weight(rollout: Rollout, name: str) -> int | None:
-    """Return the weight of the first step that judges a criterion; None when it is not ahead."""
-    policy, current = rollout.policy, rollout.judged_step
-    judging = [index for index in range(current, len(policy.steps)) if name in policy.gate(index)]
-    return policy.steps[judging[0]].weight if judging and judging[0] > current else None
