@@ -27,18 +27,26 @@ def record_write_failure(failed: WriteFailed, now: datetime) -> Decision:
     and reported once. A tick that could not lower the weight ends with its alert at once; it pages
     only after the policy's `rollback_timeout`, or at once where no later try can succeed.
     """
-    before = failed.decision.rollout
-    rollout = replace(before, write_error=failed.why, updated=max(now, before.updated))
+    before, why = failed.decision.rollout, failed.why
+    now = max(now, before.updated)
+    rollout = replace(before, write_error=why, updated=now)
     decision = replace(failed.decision, rollout=rollout)
     if failed.permanent:
-        return _with_refused_rollback(decision, failed.why, before.updated)
-    lowering = before.phase in ROLLBACK_PHASES
-    decision = replace(decision, alert=Alert.ROLLBACK_UNCONFIRMED if lowering else decision.alert)
-    is_new = _error_kind(before.write_error) != _error_kind(failed.why)
-    if is_new:
-        notice = Notice(Severity.WARNING, _sentence(rollout, failed.why), WRITE_FAILED)
+        return _with_refused_rollback(decision, why, before.updated)
+    if before.phase in ROLLBACK_PHASES:
+        decision = replace(decision, alert=Alert.ROLLBACK_UNCONFIRMED)
+    entry, sentence = decision.record, _sentence(rollout, why)
+    if _error_kind(before.write_error) != _error_kind(why):
+        notice = Notice(Severity.WARNING, sentence, WRITE_FAILED)
         decision = replace(decision, notices=(*decision.notices, notice))
-    return _with_failure_record(decision, before, failed, is_new=is_new)
+        seen = before.seen_weight
+        entry = entry or Record.of(WRITE_FAILED, before, rollout, seen, now, sentence=sentence)
+    if entry is None:
+        return decision
+    cause = {**entry.cause, "write_error": why, "decided": before.updated.isoformat()}
+    if failed.saved:
+        cause["verb"] = WRITE_FAILED
+    return replace(decision, record=replace(entry, cause=cause))
 
 
 def _with_refused_rollback(decision: Decision, why: str, decided_at: datetime) -> Decision:
@@ -53,21 +61,6 @@ def _with_refused_rollback(decision: Decision, why: str, decided_at: datetime) -
         return decision
     because = {**record.cause, "refused": why, "decided": decided_at.isoformat()}
     return replace(decision, record=replace(record, cause=because))
-
-
-def _with_failure_record(
-    decision: Decision, before: Rollout, failed: WriteFailed, *, is_new: bool
-) -> Decision:
-    entry, rollout, why = decision.record, decision.rollout, failed.why
-    because: dict[str, object] = {"write_error": why, "decided": before.updated.isoformat()}
-    if entry is None and not is_new:
-        return decision
-    if entry is None:
-        seen, sentence = before.seen_weight, _sentence(rollout, why)
-        entry = Record.of(WRITE_FAILED, before, rollout, seen, rollout.updated, sentence=sentence)
-    if failed.saved:
-        because["verb"] = WRITE_FAILED
-    return replace(decision, record=replace(entry, cause={**entry.cause, **because}))
 
 
 def _sentence(rollout: Rollout, why: str) -> str:
