@@ -198,9 +198,10 @@ def number_text(value: float) -> str:
     return f"{value:,.0f}" if whole or abs(value) >= 1_000 else f"{value:.4g}"
 
 
-def measured_text(value: float) -> str:
-    """Return a measured value with three digits, or one decimal: `0.246`, `245.7`."""
-    return number_text(round(value, 1) if abs(value) >= 10 else float(f"{value:.3g}"))
+def measured_text(value: float, unit: str = "") -> str:
+    """Return a measured value with three digits, or one decimal: `0.246`, `245.7 ms`."""
+    rounded = round(value, 1) if abs(value) >= 10 else float(f"{value:.3g}")
+    return f"{number_text(rounded)} {unit}".rstrip()
 
 
 def count_text(number: float, noun: str) -> str:

@@ -239,7 +239,7 @@ class TailJudge(SequentialJudge[L], Generic[L]):
     def bound_text(self, bound: float) -> str:
         if self.limits is None:
             return super().bound_text(bound)
-        limit = f"{measured_text(self.limits.pass_limit)} {self.metric.unit}".rstrip()
+        limit = measured_text(self.limits.pass_limit, self.metric.unit)
         return f"≤ {format_percent(bound, SHARE_DIGITS)} take > {limit}"
 
     def value_text(self, value: float, bound: float) -> str:

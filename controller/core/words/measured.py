@@ -38,6 +38,7 @@ from controller.core.units import (
     MAX_DIGITS,
     count_text,
     format_percent,
+    measured_text,
     number_beside,
     number_text,
     percent_beside,
@@ -52,7 +53,6 @@ from controller.core.words.shared_phrases import (
     requests_text,
     since_text,
     window_text,
-    with_unit,
 )
 
 # --- Counts of some minutes beside what is allowed ------------------------------------------------
@@ -97,16 +97,17 @@ def _slow_text(
     match totals:
         case SlowTotals():
             share = percent_beside(ratio(totals.slow, totals.requests), allowed)
+            limit = measured_text(totals.limit, totals.unit)
             return (
-                f"{share} of {requests_text(totals.requests)} were slower than "
-                f"{with_unit(totals.limit, totals.unit)}, at most {format_percent(allowed)} allowed"
+                f"{share} of {requests_text(totals.requests)} were slower than {limit}, at most "
+                f"{format_percent(allowed)} allowed"
             )
         case ControlTotals():
             control = ratio(totals.control_slow, totals.control_requests)
             increase = _increase(totals, f"the stable path's {totals.statistic}")
             return (
                 f"{increase}, at most {percent_beside(control, allowed)} allowed (the stable "
-                f"path's share above {with_unit(totals.control_limit, totals.unit)})"
+                f"path's share above {measured_text(totals.control_limit, totals.unit)})"
                 f"{_method(totals)}"
             )
         case StoredTotals():
@@ -123,7 +124,7 @@ def _slow_text(
             return (
                 f"{percent_beside(ratio(totals.hung, totals.requests), allowed)} of "
                 f"{requests_text(totals.requests, 'canary request')} took longer than "
-                f"{with_unit(totals.limit, totals.unit)} "
+                f"{measured_text(totals.limit, totals.unit)} "
                 f"({totals.factor:g} × the {path}'s {totals.statistic}), "
                 f"at most {format_percent(round(allowed, 4))} allowed{stable}"
             )
@@ -132,13 +133,13 @@ def _slow_text(
 def _increase(slow: IncreaseTotals, baseline: str) -> str:
     """Return the share of slow requests, and where the limit in between is from."""
     drift = 0.0 if slow.drift is UNSET else slow.drift
-    value = with_unit(slow.limit / slow.factor / (1 + drift), slow.unit)
+    value = measured_text(slow.limit / slow.factor / (1 + drift), slow.unit)
     for_drift = f", {format_percent(drift)} more for drift" if drift else ""
     return (
         f"{percent_beside(ratio(slow.slow, slow.requests), slow.allowed_share)} of "
         f"{requests_text(slow.requests, 'canary request')} were slower than "
-        f"{with_unit(slow.limit, slow.unit)} (+{format_percent(slow.factor - 1)} on {baseline} of "
-        f"{value}{for_drift})"
+        f"{measured_text(slow.limit, slow.unit)} (+{format_percent(slow.factor - 1)} on "
+        f"{baseline} of {value}{for_drift})"
     )
 
 
@@ -321,13 +322,13 @@ def _comparison(finding: Finding) -> str:
     canary = stable * (1 + increase) if compared.canary is UNSET else compared.canary
     limit = f"+{format_percent(bound)}"
     if stable:
-        limit = f"{with_unit(stable * (1 + bound), metric.unit)} ({limit})"
+        limit = f"{measured_text(stable * (1 + bound), metric.unit)} ({limit})"
     sign = "+" if increase >= 0 else "-"
     change = "" if finding.measured is None else f" ({sign}{percent_beside(abs(increase), bound)})"
     samples = count_text(compared.requests, "sample")
     return (
-        f"{metric.metric} was {with_unit(canary, metric.unit)}{change} against "
-        f"{with_unit(stable, metric.unit)}, at most {limit} allowed; {samples}"
+        f"{metric.metric} was {measured_text(canary, metric.unit)}{change} against "
+        f"{measured_text(stable, metric.unit)}, at most {limit} allowed; {samples}"
     )
 
 
@@ -345,7 +346,7 @@ def _bad_counts(finding: Finding) -> str:
     if found is None:
         why = "counts and requests contradict each other, or one of them is missing"
         return f"cannot be judged: {why}."
-    value, limit = with_unit(found.value, found.unit), with_unit(found.limit, found.unit)
+    value, limit = measured_text(found.value, found.unit), measured_text(found.limit, found.unit)
     return (
         f"cannot be judged: at {utc_text(found.at)} {number_text(round(found.slow))} of "
         f"{requests_text(found.requests)} took more than {limit} ({found.counted_by}), but their "

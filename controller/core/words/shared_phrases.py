@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from controller.core.judge.facts import Failures
 from controller.core.judge.findings import Finding
-from controller.core.units import count_text, format_duration, measured_text, utc_text
+from controller.core.units import count_text, format_duration, utc_text
 
 Sentences: TypeAlias = Mapping[str, Callable[[Finding], str]]
 """By reason: what follows the name of the criterion, made from the facts of a finding."""
@@ -18,10 +18,6 @@ def window_text(seconds: int) -> str:
 
 def since_text(finding: Finding) -> str:
     return f"since {utc_text(finding.start)}"
-
-
-def with_unit(value: float, unit: str) -> str:
-    return f"{measured_text(value)} {unit}".rstrip()
 
 
 def requests_text(requests: float, noun: str = "request") -> str:

@@ -112,7 +112,7 @@ class AllowedLatency(Immutable):
 
     def with_unit(self, value: float) -> str:
         """Return a latency in the unit of the metric."""
-        return f"{measured_text(value)} {self.metric.unit}".rstrip()
+        return measured_text(value, self.metric.unit)
 
 
 def latency_statistics(judge: CriterionJudge[LatencyIncrease]) -> list[tuple[str, str]]:
