@@ -308,7 +308,6 @@ class Rollout(Immutable):
 
     @property
     def phase(self) -> Phase:
-        """The phase."""
         return self.state.phase
 
     @property

@@ -205,7 +205,7 @@ def measured_text(value: float, unit: str = "") -> str:
 
 
 def count_text(number: float, noun: str) -> str:
-    """Return `number` with its noun: `1 request`, `8 214 requests`."""
+    """Return `number` with its noun: `1 request`, `8,214 requests`."""
     return f"{number_text(number)} {noun}" + ("" if number == 1 else "s")
 
 

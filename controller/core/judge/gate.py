@@ -92,7 +92,6 @@ class Evidence(Immutable):
         return (self.judge_of(name, criterion) for name, criterion in self.gate.items())
 
     def judge_of(self, name: str, criterion: Criterion) -> CriterionJudge[Any]:
-        """Return the judge of one criterion."""
         if name not in self.known_judges:
             self.known_judges[name] = self.sequential.judges.get(name) or judge_of(
                 name, criterion, self.policy, self.baselines.get(name)

@@ -66,7 +66,6 @@ class Judgement:
 
     @property
     def target(self) -> TargetReading | UnreadableTarget:
-        """The observed target."""
         return self.observation.target
 
     @cached_property

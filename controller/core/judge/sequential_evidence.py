@@ -44,7 +44,6 @@ from controller.immutable import Immutable, replace
 
 
 def tests_of(policy: Policy) -> CombinedTests:
-    """Return the tests of `policy`."""
     scale = DEFAULT_FALSE_ROLLBACK / policy.budget
     tests = {
         one.name: Test(one.name, part, one.minutes, one.saved, part * scale, one.block)
@@ -307,7 +306,6 @@ class SequentialEvidence:
     def _fold_interval(
         self, fold: SequentialState, interval: StepInterval, minutes: range
     ) -> Iterator[SequentialState]:
-        """Yield the fold after each of `minutes`."""
         combined, tests_with_data = self.combined, list(self._tests_with_data(interval))
         for minute in minutes:
             fold = fold_minute(combined, tests_with_data, fold, interval, minute)

@@ -43,7 +43,6 @@ class WindowJudge(CriterionJudge[W], Generic[W]):
 
     @property
     def value_bound(self) -> Bound:
-        """The bound that every window is compared with."""
         raise NotImplementedError
 
     @property
@@ -52,7 +51,6 @@ class WindowJudge(CriterionJudge[W], Generic[W]):
         return (self.criterion.failure_limit + 1) * self.criterion.window
 
     def worst_value(self, series: Mapping[str, Series], starts: range) -> float | None:
-        """Return the value of the worst window."""
         windows = map(self.measure(series, has_traffic=False), starts)
         return self.value_bound.worst(
             window.value for window in windows if window and window.consistent

@@ -148,17 +148,14 @@ class LogEventsJudge(CriterionJudge[LogEvents]):
 
     @property
     def group(self) -> str:
-        """The log group that is searched."""
         return self.policy.log_group_of(self.criterion)
 
     @property
     def event_key(self) -> str:
-        """The key of the series of the event."""
         return f"{LOG_KEY_PREFIX}{self.name}"
 
     @property
     def control_key(self) -> str:
-        """The key of the series of the control event."""
         return f"{LOG_KEY_PREFIX}{self.name}:control"
 
     def log_queries(self, stored_end: int, judged_span: Span) -> Iterator[tuple[str, LogQuery]]:

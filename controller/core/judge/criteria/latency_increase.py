@@ -173,12 +173,10 @@ class LatencyMeanJudge(CriterionJudge[LatencyIncrease]):
 
     @cached_property
     def allowed(self) -> AllowedLatency:
-        """The latency that is allowed."""
         metric = self.metrics[self.criterion.metric]
         return AllowedLatency(self.criterion, metric, self.baseline)
 
     def conclude(self, tally: Tally, context: Context) -> Finding:
-        """Return the finding on the latency of the step."""
         criterion, end = self.criterion, min(tally.through, context.open_end)
         baseline, control_samples = self._compared_with(tally)
         mean = tally.counts.amount / tally.counts.samples if tally.counts.samples else None

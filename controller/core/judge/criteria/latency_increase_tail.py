@@ -91,7 +91,6 @@ class LatencyTailJudge(TailJudge[LatencyIncrease]):
 
     @cached_property
     def allowed(self) -> AllowedLatency:
-        """The latency that is allowed."""
         return AllowedLatency(self.criterion, self.metric, self.baseline)
 
     @cached_property

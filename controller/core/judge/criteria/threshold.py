@@ -177,7 +177,6 @@ class RatioSequentialJudge(_CountsJudge):
         return binomial.log_ratios(samples, min(window.counts.amount, samples), effects)
 
     def step_share(self, tally: Tally) -> tuple[float | None, float]:
-        """Return the measured ratio."""
         return ratio(tally.counts.amount, tally.counts.samples), self.criterion.bound
 
     def totals(self, minutes: IntervalTotals) -> RatioTotals:

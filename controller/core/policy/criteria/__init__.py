@@ -26,7 +26,6 @@ class MissingCriterion(Criterion, MissingKind):
     )
 
     def compares(self) -> NotCompared:
-        """Return what is missing."""
         return NotCompared(self.problem)
 
 

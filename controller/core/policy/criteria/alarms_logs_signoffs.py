@@ -120,7 +120,6 @@ class LogEvents(Criterion):
         return NotCompared("it searches a log for events, which no metric counts")
 
     def arns(self, where: AwsLocation, log_group: str) -> Mapping[str, Sequence[str]]:
-        """Return the ARN of the log group."""
         groups = [where.arn("logs", f"log-group:{self.log_group or log_group}:*")]
         return {"gate_logs": groups, "logs": groups}
 

@@ -107,7 +107,6 @@ class BurnWindow(Model):
 
     @property
     def short_text(self) -> str:
-        """The length of the short window."""
         return format_duration(self.short)
 
 

@@ -93,7 +93,6 @@ class PrometheusSource(SourceSpec):
 
     @property
     def secret_reference(self) -> SecretReference | None:
-        """The token."""
         return self.token
 
     @property
@@ -103,7 +102,6 @@ class PrometheusSource(SourceSpec):
         return None if found is None else (found[1], found[2])
 
     def arns(self, where: AwsLocation) -> Mapping[str, Sequence[str]]:
-        """Return the workspace."""
         if self.workspace is None:
             return {}
         region, workspace = self.workspace

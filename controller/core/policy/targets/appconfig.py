@@ -125,12 +125,10 @@ class AppConfigFlag(TargetSpec):
 
     @property
     def application(self) -> str:
-        """The ID of the application."""
         return self.environment.split("/")[1]
 
     @property
     def environment_id(self) -> str:
-        """The ID of the environment."""
         return self.environment.split("/")[3]
 
     @property

@@ -164,7 +164,6 @@ class LambdaAlias(TargetSpec):
         return {name: version for name, version in versions.items() if version is not None}
 
     def is_same_alias(self, other: TargetSpec | None) -> bool:
-        """Tell whether `other` is a target on the same alias."""
         return isinstance(other, LambdaAlias) and other.name == self.name
 
     def resolved_as(self, other: TargetSpec) -> TargetSpec:
