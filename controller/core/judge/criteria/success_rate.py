@@ -127,21 +127,30 @@ def _without_surplus(tally: Tally) -> Tally:
     return replace(tally, counts=replace(counts, amount=amount, control_amount=control_amount))
 
 
-def _bound(criterion: SuccessRate) -> Bound:
-    return Bound(criterion.min, is_maximum=False, subject="success", unit=FRACTION)
+class _RateJudge(CriterionJudge[SuccessRate]):
+    """What both judges say of the share that is asked for."""
 
+    @property
+    def value_bound(self) -> Bound:
+        """The lowest share that passes."""
+        return Bound(self.criterion.min, is_maximum=False, subject="success", unit=FRACTION)
 
-def _demand_text(criterion: SuccessRate, how: str) -> str:
-    which = f"without {criterion.failures_text}"
-    if criterion.successes is not None:
-        which = f"in {' + '.join(criterion.successes)}"
-    return f"at least {format_percent(criterion.min)} of {criterion.total} {which}; {how}"
+    @cached_property
+    def allowed_failures(self) -> float:
+        return 1 - self.criterion.min
+
+    def demand_of(self, how: str) -> str:
+        """Return the share that is asked for, and `how` it is judged."""
+        criterion, which = self.criterion, f"without {self.criterion.failures_text}"
+        if criterion.successes is not None:
+            which = f"in {' + '.join(criterion.successes)}"
+        return f"at least {format_percent(criterion.min)} of {criterion.total} {which}; {how}"
 
 
 # --- judge: threshold -----------------------------------------------------------------------------
 
 
-class SuccessRateWindowJudge(WindowJudge[SuccessRate]):
+class SuccessRateWindowJudge(_RateJudge, WindowJudge[SuccessRate]):
     """A success rate, judged window by window."""
 
     samples_field: ClassVar[str] = "min_samples"
@@ -152,15 +161,6 @@ class SuccessRateWindowJudge(WindowJudge[SuccessRate]):
     def conclude(self, tally: Tally, context: Context) -> Finding:
         """Return the finding; answers that are still to be counted are no failures below 0."""
         return super().conclude(_without_surplus(tally), context)
-
-    @property
-    def value_bound(self) -> Bound:
-        """The lowest share that passes."""
-        return _bound(self.criterion)
-
-    @cached_property
-    def allowed_failures(self) -> float:
-        return 1 - self.criterion.min
 
     def count_facts(self, tally: Tally) -> list[Facts]:
         """Return the failures, and the failure rate that they leave possible.
@@ -176,13 +176,13 @@ class SuccessRateWindowJudge(WindowJudge[SuccessRate]):
         return [counted, PossibleRate(upper_bound(requests, failures), CONFIDENCE, needed)]
 
     def demand_text(self) -> str:
-        return _demand_text(self.criterion, self.windows_text)
+        return self.demand_of(self.windows_text)
 
 
 # --- judge: sequential ----------------------------------------------------------------------------
 
 
-class SuccessRateSequentialJudge(SequentialJudge[SuccessRate]):
+class SuccessRateSequentialJudge(_RateJudge, SequentialJudge[SuccessRate]):
     """A success rate, judged by the evidence of every minute."""
 
     def measure(self, series: Mapping[str, Series], *, has_traffic: bool) -> Measure:
@@ -265,11 +265,6 @@ class SuccessRateSequentialJudge(SequentialJudge[SuccessRate]):
         """Return the share of requests of the step that did not fail, and the lowest that holds."""
         samples = tally.counts.samples
         return ratio(samples - tally.counts.amount, samples), self.criterion.min
-
-    @property
-    def value_bound(self) -> Bound:
-        """The lowest share that passes."""
-        return _bound(self.criterion)
 
     def keeps_bound(self, measured: float, bound: float) -> bool:
         """Tell whether the share is high enough."""
@@ -364,9 +359,5 @@ class SuccessRateSequentialJudge(SequentialJudge[SuccessRate]):
         """True for `assurance: proven`."""
         return self.criterion.assurance == "proven"
 
-    @cached_property
-    def allowed_failures(self) -> float:
-        return 1 - self.criterion.min
-
     def demand_text(self) -> str:
-        return _demand_text(self.criterion, self.evidence_text)
+        return self.demand_of(self.evidence_text)
