@@ -20,7 +20,7 @@ from controller.core.judge.criterion_judge import (
     passed,
     undecided,
 )
-from controller.core.judge.evidence import BaselineMeasurement, Tally
+from controller.core.judge.evidence import Tally
 from controller.core.judge.facts import BaselineFacts, ComparedMetric, FewestCompared
 from controller.core.judge.findings import Finding, FindingReason, Label
 from controller.core.judge.series import SAMPLE_COUNT, Measure, WindowCounts
@@ -43,38 +43,72 @@ from controller.core.units import (
     percent_beside,
     time_range_text,
 )
-from controller.immutable import Immutable
 
 # 420 ms over 400 ms is 5% and a few parts in 1e16: rounding is no increase.
 _ROUNDING = 1e-9
 
 
-# --- What either judge allows ---------------------------------------------------------------------
+# --- What both judges share -----------------------------------------------------------------------
 
 
-class AllowedLatency(Immutable):
-    """The latency that a criterion allows, once its baseline is known, in words.
+class LatencyJudge(CriterionJudge[LatencyIncrease]):
+    """The latency that a criterion allows, and how it is read before slow requests are counted."""
 
-    metric: that is judged. stored: what was read of the baseline; None where nothing was.
-    """
+    samples_field: ClassVar[str] = "min_samples"
 
-    criterion: LatencyIncrease
-    metric: Metric
-    stored: BaselineMeasurement | None
+    @cached_property
+    def metric(self) -> Metric:
+        """The metric that is judged."""
+        return self.metrics[self.criterion.metric]
 
     @property
-    def baseline(self) -> float | None:
+    def baseline_value(self) -> float | None:
         """The value of the baseline that was known before the start."""
         if isinstance(self.criterion.baseline, FixedBaseline):
             return self.criterion.baseline.fixed
-        return None if self.stored is None else self.stored.value
+        return None if self.baseline is None else self.baseline.value
+
+    def statistics(self) -> list[tuple[str, str]]:
+        """Return the series of the latencies and their samples.
+
+        A frozen baseline is read once, before the start.
+        """
+        names = [self.criterion.metric]
+        if isinstance(self.criterion.baseline, ConcurrentBaseline):
+            names.append(self.criterion.baseline.concurrent)
+        values = [(name, self.metrics[name].statistic) for name in names]
+        return values + [(name, SAMPLE_COUNT) for name in names]
+
+    def measure(self, series: Mapping[str, Series], *, has_traffic: bool) -> Measure:
+        """Return the function that reads the latency of one window, beside its control."""
+        criterion, reader = self.criterion, self.reader(series)
+        values, counts = reader.values_and_counts(criterion.metric)
+        control: Mapping[int, float] = {}
+        control_counts: Mapping[int, float] = {}
+        if isinstance(criterion.baseline, ConcurrentBaseline):
+            control, control_counts = reader.values_and_counts(criterion.baseline.concurrent)
+
+        def measure(start: int) -> WindowCounts | None:
+            value, count = values.get(start), counts.get(start, 0.0)
+            if value is None or count <= 0:
+                return None
+            if not criterion.compares_paths:
+                return WindowCounts(Counts(count, value * count), value)
+            control_value, control_count = control.get(start), control_counts.get(start, 0.0)
+            if control_value is None or control_count <= 0:
+                return None  # a window without its control compares with nothing
+            control_amount = control_value * control_count
+            return WindowCounts(Counts(count, value * count, control_count, control_amount), value)
+
+        return measure
+
+    # --- in words ---------------------------------------------------------------------------------
 
     @property
-    def demand(self) -> str:
-        """Return the increase that is allowed, and the baseline."""
-        criterion = self.criterion
-        limit = format_percent(criterion.max_increase)
-        return f"{criterion.metric} at most {limit} above {self._baseline_name}"
+    def increase_text(self) -> str:
+        """The increase that is allowed, and the baseline."""
+        limit = format_percent(self.criterion.max_increase)
+        return f"{self.criterion.metric} at most {limit} above {self._baseline_name}"
 
     @property
     def _baseline_name(self) -> str:
@@ -90,24 +124,22 @@ class AllowedLatency(Immutable):
                 return f"{name} from {window}"
 
     @property
-    def text(self) -> str:
+    def allowed_text(self) -> str:
         """The latency that is allowed, once the baseline is known, and the increase."""
-        maximum, value = self.criterion.max_increase, self.baseline
+        maximum, value = self.criterion.max_increase, self.baseline_value
         increase = f"+{percent_beside(maximum, maximum)}"
         if value is None:
             return f"≤ {increase}"
         return f"≤ {self.with_unit(value * (1 + maximum))} ({increase})"
 
-    @property
-    def stored_text(self) -> str:
-        """The stored baseline, and the limit that follows from it; empty without one."""
-        stored, statistic = self.stored, self.metric.statistic
+    def baseline_text(self) -> str:
+        stored, statistic = self.baseline, self.metric.statistic
         if stored is None:
             return ""
         samples = count_text(stored.samples, "sample")
         return (
             f"{statistic} of {self.with_unit(stored.value)} from {samples} "
-            f"({time_range_text(stored.start, stored.end)}), so {statistic} {self.text}"
+            f"({time_range_text(stored.start, stored.end)}), so {statistic} {self.allowed_text}"
         )
 
     def with_unit(self, value: float) -> str:
@@ -115,66 +147,15 @@ class AllowedLatency(Immutable):
         return measured_text(value, self.metric.unit)
 
 
-def latency_statistics(judge: CriterionJudge[LatencyIncrease]) -> list[tuple[str, str]]:
-    """Return the series of the latencies and their samples.
-
-    A frozen baseline is read once, before the start.
-    """
-    names = [judge.criterion.metric]
-    if isinstance(judge.criterion.baseline, ConcurrentBaseline):
-        names.append(judge.criterion.baseline.concurrent)
-    values = [(name, judge.metrics[name].statistic) for name in names]
-    return values + [(name, SAMPLE_COUNT) for name in names]
-
-
-def measure_latency(
-    judge: CriterionJudge[LatencyIncrease], series: Mapping[str, Series]
-) -> Measure:
-    """Return the function that reads the latency of one window, beside its control."""
-    criterion, reader = judge.criterion, judge.reader(series)
-    values, counts = reader.values_and_counts(criterion.metric)
-    control: Mapping[int, float] = {}
-    control_counts: Mapping[int, float] = {}
-    if isinstance(criterion.baseline, ConcurrentBaseline):
-        control, control_counts = reader.values_and_counts(criterion.baseline.concurrent)
-
-    def measure(start: int) -> WindowCounts | None:
-        value, count = values.get(start), counts.get(start, 0.0)
-        if value is None or count <= 0:
-            return None
-        if not criterion.compares_paths:
-            return WindowCounts(Counts(count, value * count), value)
-        control_value, control_count = control.get(start), control_counts.get(start, 0.0)
-        if control_value is None or control_count <= 0:
-            return None  # a window without its control compares with nothing
-        control_amount = control_value * control_count
-        return WindowCounts(Counts(count, value * count, control_count, control_amount), value)
-
-    return measure
-
-
 # --- judge: threshold -----------------------------------------------------------------------------
 
 
-class LatencyMeanJudge(CriterionJudge[LatencyIncrease]):
+class LatencyMeanJudge(LatencyJudge):
     """A mean latency against a fixed, a frozen or a concurrent baseline."""
-
-    samples_field: ClassVar[str] = "min_samples"
-
-    def statistics(self) -> list[tuple[str, str]]:
-        return latency_statistics(self)
-
-    def measure(self, series: Mapping[str, Series], *, has_traffic: bool) -> Measure:
-        return measure_latency(self, series)
 
     def may_fail_early(self, tally: Tally) -> bool:
         """Tell that it fails only at the end of the bake."""
         return False
-
-    @cached_property
-    def allowed(self) -> AllowedLatency:
-        metric = self.metrics[self.criterion.metric]
-        return AllowedLatency(self.criterion, metric, self.baseline)
 
     def conclude(self, tally: Tally, context: Context) -> Finding:
         criterion, end = self.criterion, min(tally.through, context.open_end)
@@ -192,7 +173,7 @@ class LatencyMeanJudge(CriterionJudge[LatencyIncrease]):
         unready = not_ready(tally, context, self.period_s)
         if unready is not None:
             return finding(*unready)
-        metric = ComparedMetric(criterion.metric, self.allowed.metric.unit)
+        metric = ComparedMetric(criterion.metric, self.metric.unit)
         if increase is None or baseline is None:
             return finding(undecided(Label.NO_DATA, FindingReason.NOTHING_TO_COMPARE), metric)
         if min(tally.counts.samples, control_samples) < criterion.min_samples:
@@ -229,25 +210,22 @@ class LatencyMeanJudge(CriterionJudge[LatencyIncrease]):
     def demand_text(self) -> str:
         length, samples = self.criterion.window, self.criterion.min_samples
         return (
-            f"{self.allowed.demand}; judged at the end of the bake over windows of "
+            f"{self.increase_text}; judged at the end of the bake over windows of "
             f"{format_duration(length)}, from {count_text(samples, 'sample')} on"
         )
 
-    def baseline_text(self) -> str:
-        return self.allowed.stored_text
-
     def target_text(self) -> str:
-        return self.allowed.text
+        return self.allowed_text
 
     def bound_text(self, bound: float) -> str:
-        return self.allowed.text
+        return self.allowed_text
 
     def measured_text(self, finding: Finding) -> str:
         increase, compared = super().measured_text(finding), BaselineFacts.find(finding)
-        value = self.allowed.baseline if compared is None else compared.baseline
+        value = self.baseline_value if compared is None else compared.baseline
         if not increase or value is None or finding.measured is None:
             return increase
-        return f"{self.allowed.with_unit(value * (1 + finding.measured))} ({increase})"
+        return f"{self.with_unit(value * (1 + finding.measured))} ({increase})"
 
     def value_text(self, value: float, bound: float) -> str:
         return f"{'+' if value >= 0 else '-'}{percent_beside(abs(value), bound)}"

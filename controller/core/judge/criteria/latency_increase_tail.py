@@ -10,11 +10,7 @@ from functools import cached_property
 from msgspec import UNSET, UnsetType
 
 from controller.core.judge import baseline_drift
-from controller.core.judge.criteria.latency_increase import (
-    AllowedLatency,
-    latency_statistics,
-    measure_latency,
-)
+from controller.core.judge.criteria.latency_increase import LatencyJudge
 from controller.core.judge.criterion_judge import Context, undecided
 from controller.core.judge.evidence import BaselineMeasurement, IntervalTotals, Tally
 from controller.core.judge.facts import (
@@ -78,20 +74,14 @@ def tail_judge(
     return judge(name, criterion, policy, baseline)
 
 
-class LatencyTailJudge(TailJudge[LatencyIncrease]):
+class LatencyTailJudge(LatencyJudge, TailJudge[LatencyIncrease]):
     """Slow requests, and those that hang, against a baseline of any kind."""
 
     # --- what is read -----------------------------------------------------------------------------
 
     def statistics(self) -> list[tuple[str, str]]:
         """Return the series of slow requests; before the baseline was read, those of latencies."""
-        return (
-            latency_statistics(self) if self.limits is None else self.tail_statistics(self.limits)
-        )
-
-    @cached_property
-    def allowed(self) -> AllowedLatency:
-        return AllowedLatency(self.criterion, self.metric, self.baseline)
+        return super().statistics() if self.limits is None else self.tail_statistics(self.limits)
 
     @cached_property
     def _hang_factor(self) -> float:
@@ -103,7 +93,7 @@ class LatencyTailJudge(TailJudge[LatencyIncrease]):
 
     def measure(self, series: Mapping[str, Series], *, has_traffic: bool) -> Measure:
         if self.limits is None:
-            return measure_latency(self, series)
+            return super().measure(series, has_traffic=has_traffic)
         return self.measure_tail(self.limits, self.reader(series))
 
     @property
@@ -252,10 +242,10 @@ class LatencyTailJudge(TailJudge[LatencyIncrease]):
     # --- in words ---------------------------------------------------------------------------------
 
     def demand_text(self) -> str:
-        return f"{self.allowed.demand}; {self.evidence_text}"
+        return f"{self.increase_text}; {self.evidence_text}"
 
     def bound_text(self, bound: float) -> str:
-        return self.allowed.text if self.limits is None else super().bound_text(bound)
+        return self.allowed_text if self.limits is None else super().bound_text(bound)
 
 
 # --- Against the stable path of the same minute ---------------------------------------------------
@@ -266,7 +256,7 @@ class ConcurrentTailJudge(LatencyTailJudge):
 
     @cached_property
     def limits(self) -> LatencyLimits | None:
-        value, baseline = self.allowed.baseline, self.criterion.baseline
+        value, baseline = self.baseline_value, self.criterion.baseline
         if value is None or not isinstance(baseline, ConcurrentBaseline):
             return None
         limit = value * (1 + self.criterion.max_increase)
@@ -338,10 +328,10 @@ class ConcurrentTailJudge(LatencyTailJudge):
         return ratio(counts.control_hung, counts.control_samples) or 0.0
 
     def baseline_text(self) -> str:
-        text, stored = self.allowed.stored_text, self.baseline
+        text, stored = super().baseline_text(), self.baseline
         if stored is None:
             return text
-        beside = f"the stable path's share above {self.allowed.with_unit(stored.value)}"
+        beside = f"the stable path's share above {self.with_unit(stored.value)}"
         return f"{text}; the canary's share above that is compared with {beside}"
 
 
@@ -353,7 +343,7 @@ class StoredTailJudge(LatencyTailJudge):
 
     @cached_property
     def limits(self) -> LatencyLimits | None:
-        criterion, value = self.criterion, self.allowed.baseline
+        criterion, value = self.criterion, self.baseline_value
         if value is None:
             return None
         pass_limit = value * (1 + criterion.max_increase)
@@ -464,5 +454,5 @@ class StoredTailJudge(LatencyTailJudge):
         return picked(StoredTotals, canary, form=FROZEN if frozen else FIXED)
 
     def baseline_text(self) -> str:
-        text = self.allowed.stored_text
+        text = super().baseline_text()
         return f"{text}: {self.target_text()}" if text else ""
