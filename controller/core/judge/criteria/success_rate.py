@@ -41,7 +41,6 @@ from controller.core.judge.series import (
     INCONSISTENT,
     FailureCounter,
     Measure,
-    Reader,
     WindowCounts,
     no_window,
 )
@@ -80,44 +79,7 @@ _GROWN = 3
 _PROOF_THRESHOLD = log(20)
 
 
-# --- Requests and failures of a window ------------------------------------------------------------
-
-
-def _counter(reader: Reader, counted: CountedRequests | None, *, capped: bool) -> FailureCounter:
-    """Return the function that counts requests and failures of a window; None: of nothing."""
-    if counted is None:
-        return no_window
-    if counted.successes is not None:
-        return reader.rest_counter(counted.total, counted.successes)
-    return reader.failure_counter(counted.total, counted.counted, capped=capped)
-
-
-def _measure_rate(
-    judge: CriterionJudge[SuccessRate], series: Mapping[str, Series], *, capped: bool
-) -> Measure:
-    """Return the function that reads requests and failures of one window.
-
-    capped: more failures than requests count as all requests, else as bad data.
-    """
-    criterion, reader = judge.criterion, judge.reader(series)
-    canary = _counter(reader, criterion, capped=capped)
-    control = _counter(reader, criterion.control, capped=capped)
-
-    def measure(start: int) -> WindowCounts | None:
-        counts = canary(start)
-        if counts is None:
-            return None
-        total, failures = counts
-        if isnan(failures):
-            return INCONSISTENT
-        # One rounding: exactly `min` is never a breach.
-        rate = min(1.0, (total - failures) / total) if total else 1.0
-        control_counts = control(start)
-        if control_counts is None or isnan(control_counts[1]):  # bad data excuse nothing
-            control_counts = 0.0, 0.0
-        return WindowCounts(Counts(total, failures, *control_counts), rate, rate < criterion.min)
-
-    return measure
+# --- What both judges share -----------------------------------------------------------------------
 
 
 def _without_surplus(tally: Tally) -> Tally:
@@ -128,7 +90,49 @@ def _without_surplus(tally: Tally) -> Tally:
 
 
 class _RateJudge(CriterionJudge[SuccessRate]):
-    """What both judges say of the share that is asked for."""
+    """The share that is asked for, and the requests and failures of a window.
+
+    caps_failures: more failures than requests count as all requests, else as bad data.
+    """
+
+    samples_field: ClassVar[str] = "min_samples"
+    caps_failures: ClassVar[bool] = False
+
+    def measure(self, series: Mapping[str, Series], *, has_traffic: bool) -> Measure:
+        lowest, canary = self.criterion.min, self.counter(series, self.criterion)
+        control = self.counter(series, self.criterion.control)
+
+        def measure(start: int) -> WindowCounts | None:
+            counts = canary(start)
+            if counts is None:
+                return None
+            total, failures = counts
+            if isnan(failures):
+                return INCONSISTENT
+            # One rounding: exactly `min` is never a breach.
+            rate = min(1.0, (total - failures) / total) if total else 1.0
+            control_counts = control(start)
+            if control_counts is None or isnan(control_counts[1]):  # bad data excuse nothing
+                control_counts = 0.0, 0.0
+            return WindowCounts(Counts(total, failures, *control_counts), rate, rate < lowest)
+
+        return measure
+
+    def counter(
+        self, series: Mapping[str, Series], counted: CountedRequests | None
+    ) -> FailureCounter:
+        """Return the function that counts requests and failures of a window; None: of nothing."""
+        if counted is None:
+            return no_window
+        if counted.successes is not None:
+            return self.reader(series).rest_counter(counted.total, counted.successes)
+        total, failures = counted.total, counted.counted
+        return self.reader(series).failure_counter(total, failures, capped=self.caps_failures)
+
+    def conclude(self, tally: Tally, context: Context) -> Finding:
+        """Return the finding; answers that are still to be counted are no failures below 0."""
+        newest = None if context.newest is None else _without_surplus(context.newest)
+        return super().conclude(_without_surplus(tally), replace(context, newest=newest))
 
     @property
     def value_bound(self) -> Bound:
@@ -153,15 +157,6 @@ class _RateJudge(CriterionJudge[SuccessRate]):
 class SuccessRateWindowJudge(_RateJudge, WindowJudge[SuccessRate]):
     """A success rate, judged window by window."""
 
-    samples_field: ClassVar[str] = "min_samples"
-
-    def measure(self, series: Mapping[str, Series], *, has_traffic: bool) -> Measure:
-        return _measure_rate(self, series, capped=False)
-
-    def conclude(self, tally: Tally, context: Context) -> Finding:
-        """Return the finding; answers that are still to be counted are no failures below 0."""
-        return super().conclude(_without_surplus(tally), context)
-
     def count_facts(self, tally: Tally) -> list[Facts]:
         """Return the failures, and the failure rate that they leave possible.
 
@@ -185,13 +180,7 @@ class SuccessRateWindowJudge(_RateJudge, WindowJudge[SuccessRate]):
 class SuccessRateSequentialJudge(_RateJudge, SequentialJudge[SuccessRate]):
     """A success rate, judged by the evidence of every minute."""
 
-    def measure(self, series: Mapping[str, Series], *, has_traffic: bool) -> Measure:
-        return _measure_rate(self, series, capped=True)
-
-    def conclude(self, tally: Tally, context: Context) -> Finding:
-        """Return the finding; answers that are still to be counted are no failures below 0."""
-        newest = None if context.newest is None else _without_surplus(context.newest)
-        return super().conclude(_without_surplus(tally), replace(context, newest=newest))
+    caps_failures: ClassVar[bool] = True
 
     def tests(self) -> Iterator[TestPart]:
         """Yield the breaker, which also judges the warm-up, and the test of the objective."""
@@ -301,7 +290,7 @@ class SuccessRateSequentialJudge(_RateJudge, SequentialJudge[SuccessRate]):
 
     def control_counts(self, series: Mapping[str, Series]) -> FailureCounter:
         """Return the function that counts requests and failures of the stable path alone."""
-        return _counter(self.reader(series), self.criterion.control, capped=True)
+        return self.counter(series, self.criterion.control)
 
     def baseline_text(self) -> str:
         if self.baseline is None:

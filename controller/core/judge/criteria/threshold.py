@@ -27,79 +27,70 @@ _PART, _MINUTES = 0.5, 5
 # Statistics of a metric that only grow while a window is open.
 COUNT_STATISTICS = ("Sum", SAMPLE_COUNT)
 
-# --- Values of a window ---------------------------------------------------------------------------
+# --- What all judges share ------------------------------------------------------------------------
 
 
-def _measure(
-    judge: CriterionJudge[Threshold],
-    series: Mapping[str, Series],
-    *,
-    has_traffic: bool,
-    weighted: bool = False,
-) -> Measure:
-    """Return the function that reads the value, or the ratio, of one window.
+class _ThresholdJudge(CriterionJudge[Threshold]):
+    """A value, a count or a ratio of two, and its bound.
 
-    weighted: the amount of a window is its value times its samples.
+    is_weighted: the amount of a window is its value times its samples.
     """
-    criterion, reader = judge.criterion, judge.reader(series)
-    denominators = reader.points(criterion.per) if criterion.per is not None else None
-    whole_is_zero = criterion.per is not None and reader.absent_is_zero(criterion.per)
-    values, counts = reader.values_and_counts(criterion.metric)
-    absent_is_zero = has_traffic or criterion.min is None
-    absent_is_zero &= reader.absent_is_zero(criterion.metric)
 
-    def breaches(value: float) -> bool:
-        over = criterion.max is not None and value > criterion.max
-        return over or (criterion.min is not None and value < criterion.min)
+    is_weighted: ClassVar[bool] = False
 
-    def measure(start: int) -> WindowCounts | None:
-        value = values.get(start, 0.0 if absent_is_zero else None)
-        if denominators is not None:
-            denominator = denominators.get(start, 0.0)
-            if denominator <= 0 and value and whole_is_zero:
-                denominator = value  # all were rejected: no call is among the invocations
-            if denominator <= 0:
-                return None
+    def statistics(self) -> list[tuple[str, str]]:
+        return [*super().statistics(), (self.criterion.metric, SAMPLE_COUNT)]
+
+    @cached_property
+    def value_bound(self) -> Bound:
+        """The bound in the unit of the metric; a ratio is shown as a percent."""
+        criterion, unit = self.criterion, self.metrics[self.criterion.metric].unit
+        subject = criterion.metric
+        if criterion.per is not None:
+            subject, unit = f"{criterion.metric} per {criterion.per}", FRACTION
+        return Bound(criterion.bound, criterion.max is not None, subject, unit)
+
+    def measure(self, series: Mapping[str, Series], *, has_traffic: bool) -> Measure:
+        criterion, reader, is_weighted = self.criterion, self.reader(series), self.is_weighted
+        denominators = reader.points(criterion.per) if criterion.per is not None else None
+        whole_is_zero = criterion.per is not None and reader.absent_is_zero(criterion.per)
+        values, counts = reader.values_and_counts(criterion.metric)
+        absent_is_zero = has_traffic or criterion.min is None
+        absent_is_zero &= reader.absent_is_zero(criterion.metric)
+
+        def breaches(value: float) -> bool:
+            over = criterion.max is not None and value > criterion.max
+            return over or (criterion.min is not None and value < criterion.min)
+
+        def measure(start: int) -> WindowCounts | None:
+            value = values.get(start, 0.0 if absent_is_zero else None)
+            if denominators is not None:
+                denominator = denominators.get(start, 0.0)
+                if denominator <= 0 and value and whole_is_zero:
+                    denominator = value  # all were rejected: no call is among the invocations
+                if denominator <= 0:
+                    return None
+                if value is None:
+                    return INCONSISTENT
+                share = value / denominator
+                return WindowCounts(Counts(denominator, value), share, breaches(share))
             if value is None:
-                return INCONSISTENT
-            share = value / denominator
-            return WindowCounts(Counts(denominator, value), share, breaches(share))
-        if value is None:
-            return None
-        count = counts.get(start, 0.0)
-        amount = value * count if weighted else value
-        return WindowCounts(Counts(count, amount), value, breaches(value))
+                return None
+            count = counts.get(start, 0.0)
+            amount = value * count if is_weighted else value
+            return WindowCounts(Counts(count, amount), value, breaches(value))
 
-    return measure
-
-
-def _bound(judge: CriterionJudge[Threshold]) -> Bound:
-    """Return the bound in the unit of the metric; a ratio is shown as a percent."""
-    criterion, unit = judge.criterion, judge.metrics[judge.criterion.metric].unit
-    subject = criterion.metric
-    if criterion.per is not None:
-        subject, unit = f"{criterion.metric} per {criterion.per}", FRACTION
-    return Bound(criterion.bound, criterion.max is not None, subject, unit)
+        return measure
 
 
 # --- judge: threshold -----------------------------------------------------------------------------
 
 
-class ThresholdWindowJudge(WindowJudge[Threshold]):
+class ThresholdWindowJudge(_ThresholdJudge, WindowJudge[Threshold]):
     """A value or a ratio, against `max` or `min` in each window."""
 
     samples_field: ClassVar[str] = "min_samples"
-
-    def statistics(self) -> list[tuple[str, str]]:
-        return [*super().statistics(), (self.criterion.metric, SAMPLE_COUNT)]
-
-    def measure(self, series: Mapping[str, Series], *, has_traffic: bool) -> Measure:
-        return _measure(self, series, has_traffic=has_traffic, weighted=True)
-
-    @cached_property
-    def value_bound(self) -> Bound:
-        """The bound that every window is compared with."""
-        return _bound(self)
+    is_weighted: ClassVar[bool] = True
 
     @property
     def counts_open_windows(self) -> bool:
@@ -128,13 +119,8 @@ def sequential_judge(
     return judge(name, criterion, policy, baseline)
 
 
-class _BoundJudge(SequentialJudge[Threshold]):
+class _BoundJudge(_ThresholdJudge, SequentialJudge[Threshold]):
     """A criterion with one test, of its bound; the warm-up proves nothing."""
-
-    @cached_property
-    def value_bound(self) -> Bound:
-        """The largest ratio, mean count or percentile that passes."""
-        return _bound(self)
 
     def tests(self) -> Iterator[TestPart]:
         yield TestPart(self.name, _PART, _MINUTES)
@@ -154,17 +140,7 @@ class _BoundJudge(SequentialJudge[Threshold]):
         return f"{self.value_bound.demand}; {self.evidence_text}"
 
 
-class _CountsJudge(_BoundJudge):
-    """A count, or a ratio of two."""
-
-    def statistics(self) -> list[tuple[str, str]]:
-        return [*super().statistics(), (self.criterion.metric, SAMPLE_COUNT)]
-
-    def measure(self, series: Mapping[str, Series], *, has_traffic: bool) -> Measure:
-        return _measure(self, series, has_traffic=has_traffic)
-
-
-class RatioSequentialJudge(_CountsJudge):
+class RatioSequentialJudge(_BoundJudge):
     """The ratio of two counts, such as requests that were throttled."""
 
     @property
@@ -189,7 +165,7 @@ class RatioSequentialJudge(_CountsJudge):
         )
 
 
-class CountSequentialJudge(_CountsJudge):
+class CountSequentialJudge(_BoundJudge):
     """A count, of which the mean in a window is at most `max`."""
 
     @property
