@@ -55,6 +55,7 @@ class AlarmJudge(CriterionJudge[Alarm]):
     """One alarm, as the tick read it."""
 
     has_windows: ClassVar[bool] = False
+    no_estimate: ClassVar[str] = "an alarm decides"
 
     def alarms(self) -> tuple[str, ...]:
         return (self.criterion.alarm,)
@@ -75,10 +76,6 @@ class AlarmJudge(CriterionJudge[Alarm]):
         measured = {AlarmState.OK: 0.0, AlarmState.ALARM: 1.0}.get(reading.state)
         return self.finding(context, outcome, facts, measured=measured, end=now)
 
-    @property
-    def no_estimate(self) -> str:
-        return "an alarm decides"
-
     # --- in words ---------------------------------------------------------------------------------
 
     def demand_text(self) -> str:
@@ -98,6 +95,7 @@ class AttestationJudge(CriterionJudge[Attestation]):
     """One statement, and the answer of an operator for the rest of the rollout."""
 
     has_windows: ClassVar[bool] = False
+    no_estimate: ClassVar[str] = "an operator decides"
 
     def conclude(self, tally: Tally, context: Context) -> Finding:
         """Return the finding on the sign-off or the refusal."""
@@ -113,10 +111,6 @@ class AttestationJudge(CriterionJudge[Attestation]):
             return finding(outcome, signature, measured=0.0, samples=1)
         outcome = passed(FindingReason.ATTESTED, Label.ATTESTED)
         return finding(outcome, signature, measured=1.0, samples=1)
-
-    @property
-    def no_estimate(self) -> str:
-        return "an operator decides"
 
     # --- in words ---------------------------------------------------------------------------------
 
@@ -143,6 +137,7 @@ class LogEventsJudge(CriterionJudge[LogEvents]):
     """One event of a log, and the control event beside it."""
 
     folds_partial: ClassVar[bool] = True
+    no_estimate: ClassVar[str] = "events of a log decide"
 
     # --- what is read -----------------------------------------------------------------------------
 
@@ -256,10 +251,6 @@ class LogEventsJudge(CriterionJudge[LogEvents]):
         begin = self._control_start(context.start, context.closed_end)
         return sum(n for second, n in points.items() if begin <= second < context.closed_end)
 
-    @property
-    def no_estimate(self) -> str:
-        return "events of a log decide"
-
     # --- in words ---------------------------------------------------------------------------------
 
     def demand_text(self) -> str:
@@ -291,16 +282,13 @@ class MissingCriterionJudge(CriterionJudge[MissingCriterion]):
     """A criterion that keeps its rollout from every raise, and says why."""
 
     has_windows: ClassVar[bool] = False
+    no_estimate: ClassVar[str] = "the package of the kind is missing"
 
     def conclude(self, tally: Tally, context: Context) -> Finding:
         """Return the finding that nothing was judged."""
         outcome = undecided(Label.NOT_JUDGED, FindingReason.KIND_MISSING)
         facts = MissingKindFacts(self.criterion.problem)
         return self.finding(context, outcome, facts, end=context.closed_end)
-
-    @property
-    def no_estimate(self) -> str:
-        return "the package of the kind is missing"
 
     def demand_text(self) -> str:
         return self.criterion.problem
