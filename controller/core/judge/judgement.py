@@ -202,11 +202,9 @@ def _weight(rollout: Rollout, observation: Observation) -> int:
     older than the drift.
     """
     weight = rollout.weight if rollout.live is None else rollout.live.weight
-    return (
-        min(weight, observation.target.weight or 0)
-        if isinstance(observation.target, TargetReading)
-        else weight
-    )
+    if isinstance(observation.target, UnreadableTarget):
+        return weight
+    return min(weight, observation.target.weight or 0)
 
 
 # --- A start as a fix -----------------------------------------------------------------------------

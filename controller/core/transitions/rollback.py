@@ -298,10 +298,8 @@ def record_leak_check(
     if leak_check is None:
         return Decision(rollout)
     is_failed = leak_check.verdict is Verdict.FAIL
-    after, text = (
-        replace(rollout, state=replace(state, leak_check=leak_check)),
-        sentence_of(leak_check),
-    )
+    after = replace(rollout, state=replace(state, leak_check=leak_check))
+    text = sentence_of(leak_check)
     if is_failed:
         condition = Condition(
             now, f"{rollout.id}: {text}", announced=now, critical=True, entry=LEAK_CHECKED

@@ -157,10 +157,8 @@ def changed_text(rollout: Rollout, target: TargetReading) -> str:
     known = rollout.token_at_end
     if not known or target.token == known:
         return ""
-    noun, ended = (
-        rollout.policy.target.resource_word,
-        f"{rollout.id} ended ({clock_text(rollout.since)})",
-    )
+    noun = rollout.policy.target.resource_word
+    ended = f"{rollout.id} ended ({clock_text(rollout.since)})"
     change = "its settings were changed (it has another RevisionId)"
     if rollout.is_other_code(target.code):
         now, before = (one[:REVISION_PREFIX_LENGTH] for one in (target.code, rollout.revision))

@@ -61,11 +61,8 @@ class TrafficJudge(CriterionJudge[Traffic]):
 
     def conclude(self, tally: Tally, context: Context) -> Finding:
         """Return `pass` for enough requests, and `fail` for a silence that chance rules out."""
-        minimum, count, control = (
-            self.criterion.min,
-            tally.counts.amount,
-            tally.counts.control_amount,
-        )
+        minimum = self.criterion.min
+        count, control = tally.counts.amount, tally.counts.control_amount
         unready = not_ready(tally, context, self.period_s)
         finding = partial(
             self.finding,
@@ -116,19 +113,15 @@ class ShareJudge(CriterionJudge[Share]):
 
     def measure(self, series: Mapping[str, Series], *, has_traffic: bool) -> Measure:
         reader = self.reader(series)
-        canary, control = (
-            reader.points(self.criterion.metric),
-            reader.points(self.criterion.control),
-        )
+        canary = reader.points(self.criterion.metric)
+        control = reader.points(self.criterion.control)
 
         def measure(start: int) -> WindowCounts | None:
             canary_count, control_count = canary.get(start, 0.0), control.get(start, 0.0)
             total = canary_count + control_count
-            return (
-                WindowCounts(Counts(total, canary_count), canary_count / total)
-                if total > 0
-                else None
-            )
+            if total <= 0:
+                return None
+            return WindowCounts(Counts(total, canary_count), canary_count / total)
 
         return measure
 
