@@ -18,7 +18,7 @@ _Answer: TypeAlias = RecipientList | StoreError | None
 class RecipientCheck:
     """Checks recipients, and remembers what it refused. The list is read once, at the first check.
 
-    read: `RecipientReader.recipients` of the store.
+    read: `Store.recipients` of the store.
     """
 
     read: Callable[[], RecipientList | None]
@@ -67,7 +67,7 @@ def withheld_sources(
 ) -> dict[SourceSpec | None, str]:
     """Return the sources of metrics that must not get their secret, each with the reason.
 
-    read: `RecipientReader.recipients` of the store; called only where a source has a secret.
+    read: `Store.recipients` of the store; called only where a source has a secret.
     used: rollouts and the sources of their metrics. What any of them may use is not withheld.
     """
     policies: dict[SourceSpec | None, dict[str, None]] = {}

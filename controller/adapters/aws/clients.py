@@ -76,15 +76,12 @@ class ClientSource(Protocol):
 
     def get(self, service: str, *, lowers: bool = False) -> Any:
         """Return the client of `service`. lowers: the time of a tick does not limit its calls."""
-        ...
 
     def single_try(self, service: str, read_s: float) -> Any:
         """Return a client that tries once, and waits `read_s` seconds for the answer."""
-        ...
 
     def credentials(self) -> Any:
         """Return the credentials of botocore that the clients sign with."""
-        ...
 
 
 class Clients:

@@ -135,25 +135,25 @@ class DynamoDbReader:
     def exposures(self, target: str, locks: Sequence[str]) -> Sequence[Exposure]:
         return tuple(exposures_of(self._table, locks))
 
-    # --- FixReader ------------------------------------------------------------------------------
+    # --- Fixes ------------------------------------------------------------------------------------
 
     def red_before(self, rollout_id: str) -> Mapping[str, float | None] | None:
         item = self._table.get(fixes.reading(rollout_id), items.fix_key(rollout_id))
         return None if item is None else fixes.load(rollout_id, item.get("red", {}).get("S"))
 
-    # --- RecipientReader ------------------------------------------------------------------------
+    # --- Recipients -------------------------------------------------------------------------------
 
     def recipients(self) -> RecipientList | None:
         item = self._table.get(recipient_codec.READ, items.RECIPIENTS_KEY)
         return None if item is None else recipient_codec.load(item.get("list", {}).get("S"))
 
-    # --- RulesReader ----------------------------------------------------------------------------
+    # --- Rules ------------------------------------------------------------------------------------
 
     def rules(self) -> str | None:
         item = self._table.get("read the rules of the store", items.RULES_KEY)
         return None if item is None else str(item.get("rules", {}).get("S", ""))
 
-    # --- StoreFormat ----------------------------------------------------------------------------
+    # --- Format -----------------------------------------------------------------------------------
 
     def format(self) -> int:
         stored = items.format_of(self._table.get("read the format of the store", items.FORMAT_KEY))

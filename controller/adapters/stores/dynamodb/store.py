@@ -76,7 +76,7 @@ class DynamoDbStore(DynamoDbReader):
         self._superseded: set[str] = set()  # rollouts whose target has a newer owner
         self._known: dict[str, KnownVersion] = {}
 
-    # --- StateStore -----------------------------------------------------------------------------
+    # --- Rollouts ---------------------------------------------------------------------------------
 
     def create(
         self,
@@ -230,7 +230,7 @@ class DynamoDbStore(DynamoDbReader):
             self._superseded.add(rollout_id)
         return owns
 
-    # --- Recipients -----------------------------------------------------------------------------
+    # --- Recipients -------------------------------------------------------------------------------
 
     def set_recipients(self, recipients: RecipientList | None) -> None:
         write = delete(items.RECIPIENTS_KEY)
@@ -239,7 +239,7 @@ class DynamoDbStore(DynamoDbReader):
             write = update(items.RECIPIENTS_KEY, {"list": stored})
         self._table.write(recipient_codec.WRITE, [write])
 
-    # --- OwnersRules ----------------------------------------------------------------------------
+    # --- Rules and requests -----------------------------------------------------------------------
 
     def set_rules(self, rules: str | None) -> None:
         write = delete(items.RULES_KEY)
@@ -251,13 +251,13 @@ class DynamoDbStore(DynamoDbReader):
         request = put({**items.request_key(rollout_id), "why": text(why)})
         self._table.write(f"request the rollback of {rollout_id}", [request])
 
-    # --- StoreFormat ----------------------------------------------------------------------------
+    # --- Format -----------------------------------------------------------------------------------
 
     def set_format(self, stored_format: int) -> None:
         write = update(items.FORMAT_KEY, {"format": number(stored_format)})
         self._table.write("write the format of the store", [write])
 
-    # --- Archive --------------------------------------------------------------------------------
+    # --- Copies -----------------------------------------------------------------------------------
 
     def receive(
         self,

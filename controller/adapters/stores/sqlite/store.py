@@ -73,7 +73,7 @@ class SqliteStore:
         with self.in_use, store_errors(self._path, "close the store"):
             self._connection.close()
 
-    # --- StateStore -----------------------------------------------------------------------------
+    # --- Rollouts ---------------------------------------------------------------------------------
 
     def create(
         self,
@@ -303,7 +303,7 @@ class SqliteStore:
             if rules is not None:
                 self._connection.execute("INSERT INTO rules VALUES (1, ?)", (rules,))
 
-    # --- StoreFormat ----------------------------------------------------------------------------
+    # --- Format -----------------------------------------------------------------------------------
 
     def format(self) -> int:
         with store_errors(self._path, "read the format of the store"):
@@ -315,7 +315,7 @@ class SqliteStore:
         with self._transaction("write the format of the store"):
             set_format(self._connection, stored_format)
 
-    # --- Archive --------------------------------------------------------------------------------
+    # --- Copies -----------------------------------------------------------------------------------
 
     def receive(
         self,
