@@ -32,8 +32,7 @@ def store_at(
     """
     match place:
         case SqliteLocation():
-            from controller.adapters.stores.one_call_at_a_time import one_call_at_a_time
-            from controller.adapters.stores.sqlite import SqliteStore
+            from controller.adapters.stores.sqlite import SqliteStore, one_call_at_a_time
             from controller.adapters.stores.sqlite.file import store_errors
 
             if must_exist:  # a mistyped path must not look like an empty store

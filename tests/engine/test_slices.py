@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from controller.adapters.stores.one_call_at_a_time import one_call_at_a_time
+from controller.adapters.stores.sqlite import one_call_at_a_time
 from controller.engine import time_limits
 from controller.engine.side_by_side import Results, SideBySide, one_by_one
 from controller.errors import LeaseHeldError, MetricsError

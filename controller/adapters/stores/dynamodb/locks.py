@@ -12,7 +12,6 @@ from typing import Final, TypeAlias
 from msgspec import MsgspecError, json
 
 from controller.adapters.stores import error_texts as refusals
-from controller.adapters.stores import rollback_requests
 from controller.adapters.stores.dynamodb.calls import DynamoDbTable
 from controller.adapters.stores.dynamodb.items import (
     Attribute,
@@ -27,7 +26,7 @@ from controller.adapters.stores.dynamodb.items import (
 )
 from controller.adapters.stores.dynamodb.writes import ABSENT, Write, put, update
 from controller.adapters.stores.untrusted_values import moment_of as moment_in
-from controller.adapters.stores.untrusted_values import printable_id
+from controller.adapters.stores.untrusted_values import printable_id, reason_of
 from controller.core.rollout import Rollout
 from controller.errors import StoreError
 from controller.immutable import Immutable
@@ -89,7 +88,7 @@ def owners_and_requests_of(
     for item in found:
         pk = item["pk"]["S"]
         if pk in ids_of:
-            requests[ids_of[pk]] = rollback_requests.loaded(item.get("why", {}).get("S"))
+            requests[ids_of[pk]] = reason_of(item.get("why", {}).get("S"))
         else:
             owners[locks_of[pk]] = item.get("rollout", {}).get("S")
     return owners, requests

@@ -6,8 +6,7 @@ from itertools import islice
 from typing import Any, Final
 
 from controller.adapters.stores import error_texts as refusals
-from controller.adapters.stores import fixes
-from controller.adapters.stores import recipients as recipient_codec
+from controller.adapters.stores import side_items
 from controller.adapters.stores.dynamodb import items
 from controller.adapters.stores.dynamodb.calls import DynamoDbTable
 from controller.adapters.stores.dynamodb.items import Item
@@ -135,25 +134,27 @@ class DynamoDbReader:
     def exposures(self, target: str, locks: Sequence[str]) -> Sequence[Exposure]:
         return tuple(exposures_of(self._table, locks))
 
-    # --- Fixes ------------------------------------------------------------------------------------
+    # --- Fixes ----------------------------------------------------------------------------------
 
     def red_before(self, rollout_id: str) -> Mapping[str, float | None] | None:
-        item = self._table.get(fixes.reading(rollout_id), items.fix_key(rollout_id))
-        return None if item is None else fixes.load(rollout_id, item.get("red", {}).get("S"))
+        item = self._table.get(side_items.reading_fix(rollout_id), items.fix_key(rollout_id))
+        return (
+            None if item is None else side_items.load_fix(rollout_id, item.get("red", {}).get("S"))
+        )
 
-    # --- Recipients -------------------------------------------------------------------------------
+    # --- Recipients -----------------------------------------------------------------------------
 
     def recipients(self) -> RecipientList | None:
-        item = self._table.get(recipient_codec.READ, items.RECIPIENTS_KEY)
-        return None if item is None else recipient_codec.load(item.get("list", {}).get("S"))
+        item = self._table.get(side_items.READ_RECIPIENTS, items.RECIPIENTS_KEY)
+        return None if item is None else side_items.load_recipients(item.get("list", {}).get("S"))
 
-    # --- Rules ------------------------------------------------------------------------------------
+    # --- Rules ----------------------------------------------------------------------------------
 
     def rules(self) -> str | None:
         item = self._table.get("read the rules of the store", items.RULES_KEY)
         return None if item is None else str(item.get("rules", {}).get("S", ""))
 
-    # --- Format -----------------------------------------------------------------------------------
+    # --- Format ---------------------------------------------------------------------------------
 
     def format(self) -> int:
         stored = items.format_of(self._table.get("read the format of the store", items.FORMAT_KEY))

@@ -13,8 +13,7 @@ from uuid import uuid4
 
 from controller.adapters.aws.clients import is_denied
 from controller.adapters.stores import error_texts as refusals
-from controller.adapters.stores import fixes
-from controller.adapters.stores import recipients as recipient_codec
+from controller.adapters.stores import side_items
 from controller.adapters.stores.dynamodb import items
 from controller.adapters.stores.dynamodb import write_outcome as outcome
 from controller.adapters.stores.dynamodb.items import Attribute, Item, moment, number, text
@@ -76,7 +75,7 @@ class DynamoDbStore(DynamoDbReader):
         self._superseded: set[str] = set()  # rollouts whose target has a newer owner
         self._known: dict[str, KnownVersion] = {}
 
-    # --- Rollouts ---------------------------------------------------------------------------------
+    # --- Rollouts -------------------------------------------------------------------------------
 
     def create(
         self,
@@ -88,7 +87,9 @@ class DynamoDbStore(DynamoDbReader):
     ) -> None:
         history = [put(item, ABSENT) for item in items.history_items(rollout.id, entries)]
         if (fix := rollout.evidence.fix) is not None:
-            history.append(put({**items.fix_key(rollout.id), "red": text(fixes.dump(fix))}))
+            history.append(
+                put({**items.fix_key(rollout.id), "red": text(side_items.dump_fix(fix))})
+            )
         if self._add(f"create {rollout.id}", rollout, locks, history, hold) is not None:
             raise refusals.already_exists(rollout.id)
 
@@ -230,16 +231,16 @@ class DynamoDbStore(DynamoDbReader):
             self._superseded.add(rollout_id)
         return owns
 
-    # --- Recipients -------------------------------------------------------------------------------
+    # --- Recipients -----------------------------------------------------------------------------
 
     def set_recipients(self, recipients: RecipientList | None) -> None:
         write = delete(items.RECIPIENTS_KEY)
         if recipients is not None:
-            stored = text(recipient_codec.dump(recipients))
+            stored = text(side_items.dump_recipients(recipients))
             write = update(items.RECIPIENTS_KEY, {"list": stored})
-        self._table.write(recipient_codec.WRITE, [write])
+        self._table.write(side_items.WRITE_RECIPIENTS, [write])
 
-    # --- Rules and requests -----------------------------------------------------------------------
+    # --- Rules and requests ---------------------------------------------------------------------
 
     def set_rules(self, rules: str | None) -> None:
         write = delete(items.RULES_KEY)
@@ -251,13 +252,13 @@ class DynamoDbStore(DynamoDbReader):
         request = put({**items.request_key(rollout_id), "why": text(why)})
         self._table.write(f"request the rollback of {rollout_id}", [request])
 
-    # --- Format -----------------------------------------------------------------------------------
+    # --- Format ---------------------------------------------------------------------------------
 
     def set_format(self, stored_format: int) -> None:
         write = update(items.FORMAT_KEY, {"format": number(stored_format)})
         self._table.write("write the format of the store", [write])
 
-    # --- Copies -----------------------------------------------------------------------------------
+    # --- Copies ---------------------------------------------------------------------------------
 
     def receive(
         self,
