@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from controller.adapters.aws.clients import Clients, ClientSource
 from controller.adapters.clock import SystemClock
-from controller.adapters.metrics.alarms import CloudWatchAlarms
-from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
+from controller.adapters.metrics.cloudwatch import CloudWatchAlarms, CloudWatchMetrics, MetricList
 from controller.adapters.metrics.logs import CloudWatchLogCounts
-from controller.adapters.metrics.metric_list import MetricList
 from controller.adapters.metrics.sources import MetricSources, opener
 from controller.core.message import Message
 from controller.core.observation import HookAnswer
@@ -64,7 +62,7 @@ class AwsAccount(Immutable):
     def signed(
         self, service: str, region: str, url: str, body: bytes, headers: Mapping[str, str]
     ) -> Mapping[str, str]:
-        from controller.adapters.aws.signing import signed_headers
+        from controller.adapters.aws.session import signed_headers
 
         return signed_headers(self.clients.credentials(), service, region, url, body, headers)
 

@@ -1,7 +1,7 @@
 """Which function of an account, and which of its variables, hold the weight of a rollout.
 
 IAM: lambda:ListFunctions (on every resource: it supports no narrower one), and as in
-lambda_configuration.py.
+lambda_env.py.
 """
 
 import re
@@ -10,8 +10,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from controller.adapters.aws.clients import AWS_ERRORS, code_of, error_text
 from controller.adapters.iam.permission import ANY, Job, Permission
-from controller.adapters.targets.lambda_configuration import LambdaFunction
-from controller.adapters.targets.lambda_env import open_target
+from controller.adapters.targets.lambda_env import LambdaFunction, open_target
 from controller.adapters.targets.weight_variables import Pair
 from controller.core.observation import TargetReading
 from controller.core.policy.targets.lambda_env import LambdaEnv
