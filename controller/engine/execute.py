@@ -29,11 +29,10 @@ from controller.core.rollout import Phase, Rollout
 from controller.core.transitions.pending_raise import is_raise_frozen, with_write_accepted
 from controller.core.transitions.rollback import ROLLBACK_PHASES
 from controller.engine import time_limits
-from controller.engine.deliver import Announce, Delivery
 from controller.engine.isolation import problem_of
 from controller.engine.lease import LeaseManager, load_for_rollback
 from controller.engine.observe import Observer, log_context
-from controller.engine.outbox import enqueue_notices, hook_record
+from controller.engine.outbox import Announce, Delivery, enqueue_notices, hook_record
 from controller.errors import (
     StateChangedError,
     StateConflictError,
@@ -505,7 +504,12 @@ class Executor(Immutable):
             return replace(visit, rollout=after)
         try:
             if delivery.hooks:
-                after, entry = self._record_hooks(after, delivery)
+                state = self._compare(after).state
+                now = max(self.observer.clock.now(), after.updated)
+                after = replace(after, updated=now)
+                after, entry = self._append(
+                    after, hook_record(after, delivery.hooks, now), {}, state
+                )
                 entries.append(entry)
             saved = self.observer.store.save(after, entries)
             return replace(visit, rollout=saved, entries=())
@@ -517,13 +521,6 @@ class Executor(Immutable):
             if not visit.entries:
                 return visit
             return replace(visit, entries=(), saved=False, problem=visit.problem or str(error))
-
-    def _record_hooks(self, rollout: Rollout, delivery: Delivery) -> tuple[Rollout, Entry]:
-        now = max(self.observer.clock.now(), rollout.updated)
-        called = replace(rollout, updated=now)
-        return self._append(
-            called, hook_record(called, delivery.hooks, now), {}, self._compare(rollout).state
-        )
 
     def _append(
         self,

@@ -4,9 +4,8 @@ A lease saves round trips and duplicate work. It does not protect the state: the
 rollout and the token of its target do, even if the clocks of two runs differ.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import partial
 from typing import TypeAlias
 
 from controller.core.policy_snapshot import SnapshotChangedError, is_target_unchanged
@@ -198,18 +197,22 @@ class LeaseManager(Immutable):
         only be lowered, as a rollback waits for no store.
         """
         opened = [one.rollout for one in leased if not one.rollout.final]
-        check: Callable[[LeasedRollout], LeasedRollout | SkippedRollout]
         try:
             owners, requests = self.store.owners_and_requests(
                 [lock for rollout in opened for lock in rollout.locks],
                 [rollout.id for rollout in opened],
             )
-            check = partial(_if_owner, owners, requests)
         except Exception as error:  # noqa: BLE001 - a rollback waits for no store
             problem = problem_of(error, "the targets", "looking up the owners of")
             log.error("owners_unread", problem=str(problem))
-            check = partial(_without_lease, StoreError(str(problem), **problem.context))
-        return [one if one.rollout.final else check(one) for one in leased]
+            why = StoreError(str(problem), **problem.context)
+            return [
+                one
+                if one.rollout.final or one.no_lease is not None
+                else replace(one, no_lease=why, answer_lost=True)  # so that its lease is released
+                for one in leased
+            ]
+        return [one if one.rollout.final else _if_owner(owners, requests, one) for one in leased]
 
     def _acquire_or_load(
         self, rollout_id: str, shared_since: datetime | None
@@ -270,12 +273,6 @@ def _if_owner(
         if owner is not None and owner != rollout.id:  # None: the lock is damaged
             return skip(rollout.id, NotOwnerError.of(rollout.id, lock, owner), "leasing")
     return replace(leased, requested=requests.get(rollout.id, ""))
-
-
-def _without_lease(why: StoreError, leased: LeasedRollout) -> LeasedRollout:
-    if leased.no_lease is not None:
-        return leased
-    return replace(leased, no_lease=why, answer_lost=True)  # so that its lease is released
 
 
 # --- Rollbacks without a lease --------------------------------------------------------------------

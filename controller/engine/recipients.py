@@ -3,15 +3,12 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 from controller.core.policy.notify import Recipient
 from controller.core.policy.sources import SourceSpec
 from controller.core.recipients import RecipientList, resources_of
 from controller.core.visit_order import name_of
 from controller.errors import RecipientNotListedError, StoreError
-
-_Answer: TypeAlias = RecipientList | StoreError | None
 
 
 @dataclass(slots=True, eq=False)
@@ -22,7 +19,7 @@ class RecipientCheck:
     """
 
     read: Callable[[], RecipientList | None]
-    _answers: list[_Answer] = field(default_factory=list)
+    _answers: list[RecipientList | StoreError | None] = field(default_factory=list)
     _refusals: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
     def begin(self) -> None:
@@ -47,19 +44,16 @@ class RecipientCheck:
         return "; ".join(dict.fromkeys(self._refusals.get(rollout_id, ())))
 
     def _check(self, name: str, recipient: Recipient) -> None:
-        listed = self._listed()
-        if isinstance(listed, StoreError):
-            raise StoreError(f"nothing was sent: {listed}") from listed
-        if listed is not None and (withheld := listed.withheld(name, resources_of(recipient))):
-            raise RecipientNotListedError.of(name, recipient.display_name, withheld)
-
-    def _listed(self) -> _Answer:
         if not self._answers:
             try:
                 self._answers.append(self.read())
             except StoreError as error:
                 self._answers.append(error)
-        return self._answers[0]
+        listed = self._answers[0]
+        if isinstance(listed, StoreError):
+            raise StoreError(f"nothing was sent: {listed}") from listed
+        if listed is not None and (withheld := listed.withheld(name, resources_of(recipient))):
+            raise RecipientNotListedError.of(name, recipient.display_name, withheld)
 
 
 def withheld_sources(

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from controller.core.decision import Alert
-from controller.engine.outcomes import TickResult
+from controller.engine.slices import TickResult
 from controller.errors import TickDeadlineError
 
 _UNITS: Final = {"DurationMs": "Milliseconds", "DataLagSeconds": "Seconds"}

@@ -5,9 +5,9 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeAlias
 
 from controller.bootstrap.account import AwsAccount
-from controller.engine.deliver import Announce
 from controller.engine.direct_write import lower_and_confirm
 from controller.engine.observe import Observer
+from controller.engine.outbox import Announce
 from controller.engine.side_by_side import Run, one_by_one
 from controller.engine.tick import Runner
 from controller.errors import Exit, RolloutError, UnknownRolloutError

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from controller.engine.outcomes import TickResult
+from controller.engine.slices import TickResult
 from controller.engine.time_limits import LEASE_DURATION, TICK_LIMIT
 from controller.errors import Exit, MetricsRefusedError, StoreError
 from controller.immutable import Immutable, replace

@@ -13,7 +13,7 @@ from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.engine.direct_write import lower_and_confirm
 from controller.engine.execute import TickOutcome
 from controller.engine.observe import Observer
-from controller.engine.outcomes import TickResult
+from controller.engine.slices import TickResult
 from controller.engine.tick import Runner
 from controller.operations.start.start import StartRequest, StartResult, start
 from controller.ports.clock import Clock
