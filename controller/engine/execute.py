@@ -504,12 +504,11 @@ class Executor(Immutable):
             return replace(visit, rollout=after)
         try:
             if delivery.hooks:
-                state = self._compare(after).state
                 now = max(self.observer.clock.now(), after.updated)
+                state = self._compare(after).state
                 after = replace(after, updated=now)
-                after, entry = self._append(
-                    after, hook_record(after, delivery.hooks, now), {}, state
-                )
+                record = hook_record(after, delivery.hooks, now)
+                after, entry = self._append(after, record, {}, state)
                 entries.append(entry)
             saved = self.observer.store.save(after, entries)
             return replace(visit, rollout=saved, entries=())
