@@ -149,15 +149,11 @@ def _boolean_checks(policy: Policy, target: TargetReading) -> Iterator[Check]:
         yield fail(BOOLEAN, detail, SET_ONE_WEIGHT)
     else:
         found = " and ".join(f"{name}={value}" for name, value in others)
-        yield ok(BOOLEAN, f"{found}, as it should be {_boolean_range(policy, target.weight)}")
-
-
-def _boolean_range(policy: Policy, weight: int) -> str:
-    """Return at which weights the settings beside the weight are what they are at `weight`."""
-    if weight == 100:
-        return "at 100%"
-    _, *others = policy.target.settings(100).values()
-    return f"below 100% ({' and '.join(others)} only at 100%)"
+        _, *full = policy.target.settings(100).values()
+        when = f"below 100% ({' and '.join(full)} only at 100%)"
+        if target.weight == 100:
+            when = "at 100%"
+        yield ok(BOOLEAN, f"{found}, as it should be {when}")
 
 
 # --- The leak check after a rollback --------------------------------------------------------------
