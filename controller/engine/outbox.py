@@ -71,7 +71,9 @@ def enqueue_notices(decision: Decision, run: str = "") -> Decision:
 def _message(decision: Decision, notice: Notice, run: str) -> Message:
     rollout, entry = decision.rollout, decision.record
     kind = notice.kind or (entry.kind if entry else "notice")
-    at = rollout.updated
+    at, weight = rollout.updated, rollout.weight
+    if rollout.phase is Phase.ROLLING_BACK and rollout.seen_weight:
+        weight = rollout.seen_weight  # which is still live
     return Message(
         key=f"{rollout.id}:{kind}:{at.isoformat()}",
         at=at,
@@ -79,19 +81,12 @@ def _message(decision: Decision, notice: Notice, run: str) -> Message:
         kind=kind,
         text=notice.text[:MAX_TEXT_LENGTH],
         phase=str(rollout.phase),
-        weight=_message_weight(rollout),
+        weight=weight,
         step=rollout.step,
         reason=str(rollout.reason),
         recipients=_addresses(rollout.policy, notice, "" if entry is None else entry.kind),
         run=run,
     )
-
-
-def _message_weight(rollout: Rollout) -> int:
-    """Return the weight that a message names: of a rollback, the one that is still live."""
-    if rollout.phase is Phase.ROLLING_BACK and rollout.seen_weight:
-        return rollout.seen_weight
-    return rollout.weight
 
 
 def _addresses(policy: Policy, notice: Notice, kind: str) -> tuple[str, ...]:
@@ -135,20 +130,6 @@ def delivery_priority(rollout: Rollout) -> tuple[bool, int]:
     """
     none_critical = all(message.severity != "critical" for message in rollout.outbox)
     return none_critical, min((message.attempts for message in rollout.outbox), default=0)
-
-
-def remaining_message(
-    message: Message, delivered_to: frozenset[str], now: datetime
-) -> Message | None:
-    """Return `message` for the recipients that still lack it; None when no try is left.
-
-    That is when `delivered_to` has all of them, and when the message is older than
-    DELIVERY_TIMEOUT: then it is given up.
-    """
-    undelivered = tuple(address for address in message.recipients if address not in delivered_to)
-    if not undelivered or now - message.at > DELIVERY_TIMEOUT:
-        return None
-    return replace(message, recipients=undelivered, attempts=message.attempts + 1)
 
 
 def hook_record(rollout: Rollout, sentence: str, now: datetime) -> Record:
@@ -279,9 +260,9 @@ class OutboxDelivery(Immutable):
 
 
 def _delivery(rollout: Rollout, tries: _Tries, now: datetime) -> Delivery:
-    """Return what is left of the outbox.
+    """Return what is left of the outbox: each message for the recipients that still lack it.
 
-    A message is given up when it is too old for another try, or where its recipient refuses it.
+    A message is given up when it is older than DELIVERY_TIMEOUT, or where its recipient refuses it.
     """
     outbox, given_up = list[Message](), list[str]()
     for message in rollout.outbox:
@@ -290,11 +271,13 @@ def _delivery(rollout: Rollout, tries: _Tries, now: datetime) -> Delivery:
         if not (reached or refused) and tries.unreachable.isdisjoint(message.recipients):
             outbox.append(message)  # no recipient was tried
             continue
-        remaining = remaining_message(message, reached | refused, now)
-        waiting = () if remaining is None else remaining.recipients
-        if remaining is not None:
-            outbox.append(remaining)
-        if missed := [one for one in message.recipients if one not in {*reached, *waiting}]:
+        left = [one for one in message.recipients if one not in reached | refused]
+        if now - message.at > DELIVERY_TIMEOUT:
+            left = []
+        if left:
+            attempts = message.attempts + 1
+            outbox.append(replace(message, recipients=tuple(left), attempts=attempts))
+        if missed := [one for one in message.recipients if one not in {*reached, *left}]:
             given_up += missed
             log.error("message_given_up", rollout=rollout.id, message=message.key, missed=missed)
     called = [
