@@ -91,7 +91,22 @@ class ListenerRule(Resource[RuleActions]):
         Raises NoAnswerError or TargetError when the load balancer does not answer.
         """
         actions, default = read_rule(self._client, self._target.rule)
-        return RuleActions(self._reading_of(actions), actions, default)
+        weights = weights_of(forward_of(actions) or {})
+        others = [arn for arn in weights if arn not in (self._target.stable, self._target.canary)]
+        total = sum(weights.values())  # another one after each write: the shares are what counts
+        shown = ", ".join(
+            f"{group_name(arn)}={format_percent(round(weight / total, 3) if total else 0.0)}"
+            for arn, weight in weights.items()
+        )
+        reading = TargetReading(
+            identity=self._target.rule,
+            weight=_percent(weights.get(self._target.canary, 0), total),
+            variables=shown or "forwards to no target group",
+            token=_digest(actions),
+            update=UpdateStatus.SUCCESSFUL,  # the API names no state of a rule
+            others=" and ".join(group_name(arn) for arn in others if weights[arn]),
+        )
+        return RuleActions(reading, actions, default)
 
     def write(self, snapshot: RuleActions, weight: int) -> None:
         """Write the actions of `snapshot` with `weight` in them. Raises what boto3 raises."""
@@ -113,23 +128,6 @@ class ListenerRule(Resource[RuleActions]):
 
     def write_problem(self, weight: int, error: Exception, snapshot: RuleActions) -> str:
         return error_text(f"{self.name} was not set to {weight}% ({self._writing})", error)
-
-    def _reading_of(self, actions: Sequence[Action]) -> TargetReading:
-        weights = weights_of(forward_of(actions) or {})
-        others = [arn for arn in weights if arn not in (self._target.stable, self._target.canary)]
-        total = sum(weights.values())  # another one after each write: the shares are what counts
-        shown = ", ".join(
-            f"{group_name(arn)}={format_percent(round(weight / total, 3) if total else 0.0)}"
-            for arn, weight in weights.items()
-        )
-        return TargetReading(
-            identity=self._target.rule,
-            weight=_percent(weights.get(self._target.canary, 0), total),
-            variables=shown or "forwards to no target group",
-            token=_digest(actions),
-            update=UpdateStatus.SUCCESSFUL,  # the API names no state of a rule
-            others=" and ".join(group_name(arn) for arn in others if weights[arn]),
-        )
 
 
 def read_rule(client: Any, rule: str) -> tuple[Sequence[Action], bool]:
@@ -184,17 +182,14 @@ def with_weight(forward: Action, target: AlbWeights, weight: int) -> dict[str, A
     weights = weights_of(forward)
     pair = weights.get(target.stable, 0) + weights.get(target.canary, 0)
     if weights.keys() <= {target.stable, target.canary}:
-        pair = (_form_of(pair) % FORMS + 1) * 100
+        # Which of the forms these weights are, by their sum; 0 for none.
+        form = pair // 100 if pair % 100 == 0 and pair <= FORMS * 100 else 0
+        pair = (form % FORMS + 1) * 100
     weights[target.stable] = pair * (100 - weight) // 100
     weights[target.canary] = pair * weight // 100
     groups = [{"TargetGroupArn": arn, "Weight": each} for arn, each in weights.items()]
     kept = {key: value for key, value in forward.items() if key != "TargetGroupArn"}
     return {**kept, "ForwardConfig": {**forward.get("ForwardConfig", {}), "TargetGroups": groups}}
-
-
-def _form_of(pair: int) -> int:
-    """Return which of the nine forms these weights are, by their sum; 0 for none."""
-    return pair // 100 if pair % 100 == 0 and pair <= FORMS * 100 else 0
 
 
 def _percent(weight: int, total: int) -> int:
@@ -359,7 +354,10 @@ class AlbWeightsTarget(ResourceTarget[RuleActions]):
             action = f"{group} could not be read (elasticloadbalancing:DescribeTargetHealth)"
             raise TargetError(error_text(action, error), code=code_of(error)) from error
         states = [one.get("TargetHealth", {}) for one in answer.get("TargetHealthDescriptions", ())]
-        if not any(map(_takes_requests, states)):
+        if not any(
+            state.get("State") == "healthy" or state.get("Reason") == _CHECKS_ARE_OFF
+            for state in states
+        ):
             found = {str(state.get("State")) for state in states}
             # With registered targets of which all are unhealthy, a load balancer fails open.
             result = (
@@ -372,7 +370,3 @@ class AlbWeightsTarget(ResourceTarget[RuleActions]):
                 f"{group} has no healthy target ({', '.join(sorted(found)) or 'none at all'}): its "
                 f"share of the requests would {result}"
             )
-
-
-def _takes_requests(health: Mapping[str, Any]) -> bool:
-    return health.get("State") == "healthy" or health.get("Reason") == _CHECKS_ARE_OFF

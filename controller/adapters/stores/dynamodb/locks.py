@@ -69,11 +69,6 @@ def lock_update(lock: str, rollout: Rollout) -> Write:
     )
 
 
-def owners_of(table: DynamoDbTable, locks: Collection[str]) -> dict[str, str | None]:
-    """Return who holds each of `locks`, as `Ownership.owners` says. Raises StoreError."""
-    return owners_and_requests_of(table, locks, ())[0]
-
-
 def owners_and_requests_of(
     table: DynamoDbTable, locks: Collection[str], ids: Collection[str]
 ) -> tuple[dict[str, str | None], dict[str, str]]:
@@ -208,7 +203,8 @@ def _item(lock: str, rollout: Rollout, past: Iterable[Exposure]) -> Item:
         if attribute is not None
     }
     exposures = _bounded(_sorted({one for one in past if one[0] != rollout.id}))
-    stored: Mapping[str, Attribute] = {"past": text(_dump(exposures))} if exposures else {}
+    rows = [[rollout_id, _text(begin), end and _text(end)] for rollout_id, begin, end in exposures]
+    stored: Mapping[str, Attribute] = {"past": text(json.encode(rows).decode())} if rows else {}
     return {**lock_key(lock), "rollout": text(rollout.id), **state, **stored}
 
 
@@ -227,11 +223,6 @@ def _exposures(lock: str, item: Item) -> list[Exposure]:
             raise _damaged(lock, "exposed_from, exposed_to: they are no moments")
         exposures.append((_owner(lock, item), begin, end))
     return exposures
-
-
-def _dump(exposures: Sequence[Exposure]) -> str:
-    rows = [[rollout_id, _text(begin), end and _text(end)] for rollout_id, begin, end in exposures]
-    return json.encode(rows).decode()
 
 
 def _text(at: datetime) -> str:

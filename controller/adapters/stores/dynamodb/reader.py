@@ -15,7 +15,6 @@ from controller.adapters.stores.dynamodb.locks import (
     holder_of,
     owner_of,
     owners_and_requests_of,
-    owners_of,
 )
 from controller.core.history import Entry
 from controller.core.recipients import RecipientList
@@ -23,7 +22,6 @@ from controller.core.stored_formats import written_format
 from controller.core.visit_order import (
     LAST_MOMENT,
     Listed,
-    StoredOrder,
     Visits,
     in_visit_order,
     is_visited,
@@ -55,8 +53,15 @@ class DynamoDbReader:
         """Yield the active rollouts, without their items, whose attributes may be large."""
         for item in self._query_index("list the active rollouts", names):
             if _is_visited(item, now):
-                phase, due = item.get("phase", {}).get("S"), items.due_of(item)
-                yield Listed(_visit_order(item), self._list_id(item), phase, due)
+                phase = item.get("phase", {}).get("S")
+                order = stored_order(
+                    items.rollout_id_of(item),
+                    phase=phase,
+                    saved=items.moment_of(item, "updated"),
+                    created=items.moment_of(item, "created"),
+                    damaged=_is_damaged(item),
+                )
+                yield Listed(order, self._list_id(item), phase, items.due_of(item))
 
     def _query_index(self, doing: str, names: Collection[str]) -> Iterator[Item]:
         """Yield the items of the active rollouts, as projected by an index.
@@ -121,7 +126,7 @@ class DynamoDbReader:
         return owner_of(self._table, lock)
 
     def owners(self, locks: Collection[str]) -> Mapping[str, str | None]:
-        return owners_of(self._table, locks)
+        return owners_and_requests_of(self._table, locks, ())[0]
 
     def owners_and_requests(
         self, locks: Collection[str], ids: Collection[str]
@@ -189,16 +194,6 @@ def _is_visited(item: Item, now: datetime) -> bool:
     """Tell whether a tick visits the rollout: it is open, still watched, or damaged."""
     over, until = item.get("closed") == {"BOOL": True}, items.moment_of(item, "watch_until")
     return is_visited(over=over, is_watched="watch_until" in item, until=until, now=now)
-
-
-def _visit_order(item: Item) -> StoredOrder:
-    return stored_order(
-        items.rollout_id_of(item),
-        phase=item.get("phase", {}).get("S"),
-        saved=items.moment_of(item, "updated"),
-        created=items.moment_of(item, "created"),
-        damaged=_is_damaged(item),
-    )
 
 
 def _is_damaged(item: Item) -> bool:

@@ -18,7 +18,6 @@ from controller.core.rollout import FINAL_PHASES, Phase, Rollout
 from controller.core.visit_order import (
     LAST_MOMENT,
     Listed,
-    StoredOrder,
     is_visited,
     stored_order,
 )
@@ -216,17 +215,14 @@ def listed(rows: Iterable[UnfinishedRow], now: datetime) -> Iterator[Listed]:
     """Yield the rollouts that ticks visit."""
     for row in rows:
         if row.is_visited(now):
-            yield Listed(_visit_order(row), row.rollout_id, row.phase, moment_of(row.due))
-
-
-def _visit_order(row: UnfinishedRow) -> StoredOrder:
-    return stored_order(
-        row.rollout_id,
-        phase=row.phase,
-        saved=moment_of(row.updated),
-        created=moment_of(row.created),
-        damaged=row.damaged,
-    )
+            order = stored_order(
+                row.rollout_id,
+                phase=row.phase,
+                saved=moment_of(row.updated),
+                created=moment_of(row.created),
+                damaged=row.damaged,
+            )
+            yield Listed(order, row.rollout_id, row.phase, moment_of(row.due))
 
 
 def oldest_first(rows: Iterable[tuple[object, str]]) -> list[str]:
