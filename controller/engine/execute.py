@@ -13,13 +13,7 @@ from controller.core.decide import decide
 from controller.core.decision import Alert, Decision, Record, SetWeight, SetZero
 from controller.core.due import next_due
 from controller.core.events import Event, LateRaise, Observed, RecordChanged, WriteFailed
-from controller.core.history import (
-    Author,
-    Entry,
-    append,
-    observation_data,
-    recorded_state,
-)
+from controller.core.history import Author, Entry, append, observation_data, recorded_state
 from controller.core.judge.judgement import Judgement
 from controller.core.judge.stored_series import trim_series
 from controller.core.observation import Observation, TargetReading, UnreadableTarget, UpdateStatus

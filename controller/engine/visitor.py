@@ -24,12 +24,7 @@ from controller.engine.hooks import ConsentHooks
 from controller.engine.isolation import problem_of
 from controller.engine.lease import LeasedRollout, LeaseManager, SkippedRollout, skip_late
 from controller.engine.observe import Measurements, Observer, PartialObservation, log_context
-from controller.errors import (
-    LeaseHeldError,
-    StateConflictError,
-    StoreError,
-    WriteRefusedError,
-)
+from controller.errors import LeaseHeldError, StateConflictError, StoreError, WriteRefusedError
 from controller.immutable import Immutable, field, replace
 from controller.ports.clock import Clock
 from controller.ports.metrics import QUERIES_PER_CALL

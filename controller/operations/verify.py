@@ -10,29 +10,13 @@ from typing import Final
 from controller.core.judge.criterion_judge import judges_of
 from controller.core.judge.findings import Verdict
 from controller.core.judge.queries import aligned_span
-from controller.core.observation import (
-    MetricQuery,
-    Series,
-    Span,
-    TargetReading,
-    UnreadableTarget,
-)
+from controller.core.observation import MetricQuery, Series, Span, TargetReading, UnreadableTarget
 from controller.core.policy import Policy
 from controller.core.rollout import Phase, Rollout
-from controller.core.units import (
-    MINUTE_S,
-    clock_text,
-    from_unix,
-)
+from controller.core.units import MINUTE_S, clock_text, from_unix
 from controller.core.words.findings import sentence_of
 from controller.core.words.next_action import ways_out_of_drift
-from controller.errors import (
-    LogsError,
-    MetricsError,
-    NoLogGroupError,
-    NoStoreError,
-    StoreError,
-)
+from controller.errors import LogsError, MetricsError, NoLogGroupError, NoStoreError, StoreError
 from controller.immutable import Immutable
 from controller.operations.checks import Check, CheckLevel, fail, ok, unread, warn
 from controller.operations.live_checks.target import (

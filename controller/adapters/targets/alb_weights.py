@@ -16,12 +16,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, Final, TypeAlias
 
-from controller.adapters.aws.clients import (
-    AWS_ERRORS,
-    StrangeAnswerError,
-    code_of,
-    error_text,
-)
+from controller.adapters.aws.clients import AWS_ERRORS, StrangeAnswerError, code_of, error_text
 from controller.adapters.iam.permission import METRIC_JOBS, TRAFFIC_JOBS, Permission
 from controller.adapters.targets.resource_target import Resource, ResourceTarget, raise_unreadable
 from controller.core.observation import TargetReading, UpdateStatus
@@ -32,11 +27,7 @@ from controller.core.policy.targets.alb_weights import (
     rule_name,
 )
 from controller.core.units import format_duration, format_percent
-from controller.errors import (
-    TargetError,
-    UsageError,
-    WriteRefusedError,
-)
+from controller.errors import TargetError, UsageError, WriteRefusedError
 from controller.immutable import Immutable
 from controller.policy_file.named_target import named_target
 from controller.ports.account import Account

@@ -8,23 +8,13 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from controller.adapters.aws.clients import (
-    AWS_ERRORS,
-    StrangeAnswerError,
-    code_of,
-    error_text,
-)
+from controller.adapters.aws.clients import AWS_ERRORS, StrangeAnswerError, code_of, error_text
 from controller.adapters.iam.permission import METRIC_JOBS, TRAFFIC_JOBS, Job, Permission
 from controller.adapters.targets.resource_target import Resource, ResourceTarget, raise_unreadable
 from controller.core.observation import TargetReading, UpdateStatus
 from controller.core.policy import TargetSpec
 from controller.core.policy.targets.lambda_alias import LambdaAlias
-from controller.errors import (
-    LogsError,
-    TargetError,
-    UsageError,
-    WriteRefusedError,
-)
+from controller.errors import LogsError, TargetError, UsageError, WriteRefusedError
 from controller.immutable import Immutable, field, replace
 from controller.policy_file.named_target import named_target
 from controller.ports.account import Account

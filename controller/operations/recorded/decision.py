@@ -22,11 +22,7 @@ from controller.core.observation import (
     UnreadableTarget,
 )
 from controller.core.ranges import AwareTime, Real
-from controller.core.repeated_state import (
-    MEMORY_FIELDS,
-    PENDING_MEMORY_FIELDS,
-    STATE_MEMORY_FIELDS,
-)
+from controller.core.repeated_state import MEMORY_FIELDS, PENDING_MEMORY_FIELDS, STATE_MEMORY_FIELDS
 from controller.core.rollout import Paused, Pending, Phase, Progressing, Reason, Rollout
 from controller.core.stats.combined_tests import SequentialState
 from controller.core.transitions.pause import RESTORED

@@ -17,11 +17,7 @@ from controller.adapters.stores import side_items
 from controller.adapters.stores.dynamodb import items
 from controller.adapters.stores.dynamodb import write_outcome as outcome
 from controller.adapters.stores.dynamodb.items import Attribute, Item, moment, number, text
-from controller.adapters.stores.dynamodb.locks import (
-    LockState,
-    lock_takeovers,
-    lock_update,
-)
+from controller.adapters.stores.dynamodb.locks import LockState, lock_takeovers, lock_update
 from controller.adapters.stores.dynamodb.reader import DynamoDbReader
 from controller.adapters.stores.dynamodb.write_outcome import (
     ConditionFailedError,

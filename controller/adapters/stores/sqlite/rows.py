@@ -15,12 +15,7 @@ from controller.adapters.stores.untrusted_values import moment_of, printable_id
 from controller.core.history import Entry
 from controller.core.policy_snapshot import SnapshotChangedError
 from controller.core.rollout import FINAL_PHASES, Phase, Rollout
-from controller.core.visit_order import (
-    LAST_MOMENT,
-    Listed,
-    is_visited,
-    stored_order,
-)
+from controller.core.visit_order import LAST_MOMENT, Listed, is_visited, stored_order
 from controller.errors import StoreError
 from controller.ports.store import LockHolder, visit_deadline
 
