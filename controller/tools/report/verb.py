@@ -2,8 +2,7 @@
 
 import click
 
-from controller.bootstrap.account import real_account
-from controller.bootstrap.pages import write_page
+from controller.bootstrap.account import real_account, write_page
 from controller.cli import options
 from controller.cli.call import CommandContext
 from controller.cli.result import Result
