@@ -77,10 +77,6 @@ class ListenerRule(Resource[RuleActions]):
         self._writing = f"elasticloadbalancing:Modify{verb}"
 
     def read(self) -> RuleActions:
-        """Return the actions of the rule.
-
-        Raises NoAnswerError or TargetError when the load balancer does not answer.
-        """
         actions, default = read_rule(self._client, self._target.rule)
         weights = weights_of(forward_of(actions) or {})
         others = [arn for arn in weights if arn not in (self._target.stable, self._target.canary)]
@@ -100,7 +96,6 @@ class ListenerRule(Resource[RuleActions]):
         return RuleActions(reading, actions, default)
 
     def write(self, snapshot: RuleActions, weight: int) -> None:
-        """Write the actions of `snapshot` with `weight` in them. Raises what boto3 raises."""
         self.write_by(self._client, snapshot, weight)
 
     def write_by(self, client: Any, snapshot: RuleActions, weight: int) -> None:

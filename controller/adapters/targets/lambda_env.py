@@ -79,16 +79,16 @@ class LambdaFunction(Resource[Configuration]):
         self._client = client
         self._pair = pair
 
-    def read(self) -> Configuration:
-        """Return the current configuration, by one GetFunctionConfiguration.
-
-        Raises NoAnswerError or TargetError when Lambda does not answer, WriteRefusedError when it
-        answers without the environment.
-        """
+    def describe(self) -> Mapping[str, Any]:
+        """Return the answer of one GetFunctionConfiguration. Raises NoAnswerError, TargetError."""
         try:
-            answer = _check_answer(self._client.get_function_configuration(FunctionName=self.name))
+            return _check_answer(self._client.get_function_configuration(FunctionName=self.name))
         except AWS_ERRORS as error:
             raise_unreadable(self.name, "lambda:GetFunctionConfiguration", error)
+
+    def read(self) -> Configuration:
+        """Raises WriteRefusedError when Lambda answers without the environment."""
+        answer = self.describe()
         problem = _undecryptable(answer)
         if problem:
             raise WriteRefusedError(
@@ -239,19 +239,9 @@ class LambdaEnvTarget(ResourceTarget[Configuration]):
         return self._pair.foreign_values(self._function.read().variables)
 
     def encryption_key(self) -> str:
-        name = self._function.name
-        try:
-            answer = _check_answer(self._client.get_function_configuration(FunctionName=name))
-        except AWS_ERRORS as error:
-            raise_unreadable(name, "lambda:GetFunctionConfiguration", error)
-        key: str = answer.get("KMSKeyArn", "")
-        return key
+        return str(self._function.describe().get("KMSKeyArn", ""))
 
     def log_group(self) -> str:
-        """Return the log group that the function is configured to log to.
-
-        Raises LogsError when Lambda does not say.
-        """
         name = self._function.name
         try:
             answer = self._client.get_function_configuration(FunctionName=name)
