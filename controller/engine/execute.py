@@ -508,7 +508,13 @@ class Executor(Immutable):
             return replace(visit, rollout=saved, entries=())
         except StateConflictError as error:
             log.warning("outbox_kept", rollout=after.id, problem=str(error))
-            return self._after_conflict(visit) if visit.entries else visit
+            if not visit.entries:
+                return visit
+            # Another run recorded the raise, or rolled it back, in the meantime.
+            undone = self._undo_late_raise(visit.rollout, time_limits.APPLY_WAIT)
+            current = undone or self._reload(visit.rollout)
+            alerts = current.alerts or visit.alerts
+            return replace(current, alerts=alerts, observation=visit.observation)
         except StoreError as error:
             log.warning("outbox_kept", rollout=after.id, problem=str(error))
             if not visit.entries:
@@ -535,13 +541,6 @@ class Executor(Immutable):
         )
         self._newest[after.id] = after.chain, entry.body["state"]
         return after, entry
-
-    def _after_conflict(self, visit: TickOutcome) -> TickOutcome:
-        """Return `visit` of a raise that another run recorded, or rolled back, in the meantime."""
-        undone = self._undo_late_raise(visit.rollout, time_limits.APPLY_WAIT)
-        current = undone or self._reload(visit.rollout)
-        alerts = current.alerts or visit.alerts
-        return replace(current, alerts=alerts, observation=visit.observation)
 
     def _reload(self, rollout: Rollout) -> TickOutcome:
         try:

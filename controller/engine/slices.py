@@ -77,7 +77,6 @@ class Tick:
         self._acting_on = set[str]()
         self._late_ids = set[str]()
         self._must_exist = False  # whether an unknown rollout ends the tick
-        self._is_shared = False  # whether ticks that run at once share the rollouts
 
     def visit(self, ids: Sequence[str], *, must_exist: bool = False) -> TickResult:
         """Visit `ids`; deliver their messages before hooks are called, and after.
@@ -89,10 +88,16 @@ class Tick:
             changed.
         """
         size = max(1, len(ids)) if must_exist else time_limits.SLICE
-        self._must_exist, self._is_shared = must_exist, len(ids) > 1 and not must_exist
+        self._must_exist = must_exist
+        is_shared = len(ids) > 1 and not must_exist  # ticks that run at once share the rollouts
+        since = self._visitor.started_at if is_shared else None
         try:
             for begin in until_stop(range(0, len(ids), size)):
-                self._visit_slice(ids[begin : begin + size])
+                lease = partial(self._lease, Slice(self._visitor.end, since))
+                # An unknown rollout is reported before anything is changed.
+                some = ids[begin : begin + size]
+                self._start(lease, some, self._check_owners, for_all=must_exist)
+                self._finish_slice()
                 self._go_on_with_late_work()
             self._finish_late_work()
             self._visits, left = self._sender.send_all(self._visits)
@@ -113,13 +118,6 @@ class Tick:
             self._run(self._visitor.leases.release, self._take_leases(left_over), always=True)
 
     # --- the stages of a slice --------------------------------------------------------------------
-
-    def _visit_slice(self, ids: Sequence[str]) -> None:
-        since = self._visitor.started_at if self._is_shared else None
-        lease = partial(self._lease, Slice(self._visitor.end, since))
-        # An unknown rollout is reported before anything is changed.
-        self._start(lease, ids, self._check_owners, for_all=self._must_exist)
-        self._finish_slice()
 
     def _lease(self, together: Slice, rollout_id: str) -> Grant:
         grant = self._visitor.leases.lease(together, rollout_id)

@@ -81,17 +81,15 @@ def target_checks(
     if isinstance(target, UnreadableTarget):
         yield unreadable_check(target, unread)
         return
-    yield weight_check(target) if rollout is None else _expected_check(rollout, target, now)
+    if rollout is None:
+        yield weight_check(target)
+    elif target.weight == rollout.weight:
+        yield ok(WEIGHT, f"{weight_text(target)}, as {rollout.id} expects")
+    else:
+        level, relation, remedy = _weight_difference(rollout, target, now)
+        yield Check(WEIGHT, level, f"{weight_text(target)}, but {rollout.id} {relation}", remedy)
     yield from _boolean_checks(policy, target)
     yield update_check(target)
-
-
-def _expected_check(rollout: Rollout, target: TargetReading, now: datetime) -> Check:
-    """Return the check that the live weight is the one that `rollout` expects."""
-    if target.weight == rollout.weight:
-        return ok(WEIGHT, f"{weight_text(target)}, as {rollout.id} expects")
-    level, relation, remedy = _weight_difference(rollout, target, now)
-    return Check(WEIGHT, level, f"{weight_text(target)}, but {rollout.id} {relation}", remedy)
 
 
 def _weight_difference(

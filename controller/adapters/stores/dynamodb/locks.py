@@ -29,7 +29,6 @@ from controller.adapters.stores.untrusted_values import moment_of as moment_in
 from controller.adapters.stores.untrusted_values import printable_id, reason_of
 from controller.core.rollout import Rollout
 from controller.errors import StoreError
-from controller.immutable import Immutable
 from controller.ports.store import Exposure, LockHolder
 
 # Exposures of earlier holders that a lock stores; older ones are merged into one.
@@ -37,28 +36,26 @@ MOST_PAST_EXPOSURES: Final = 10
 MOST_KEY_BYTES: Final = 2_048  # of a partition key
 
 
-class LockState(Immutable):
-    """The state of a rollout that its locks repeat."""
+LockState: TypeAlias = tuple[bool, datetime, datetime | None]
 
-    final: bool
-    exposed_from: datetime | None
-    exposed_to: datetime | None
 
-    @classmethod
-    def of(cls, rollout: Rollout) -> "LockState":
-        """Return the state that the locks of `rollout` repeat."""
-        return cls(rollout.final, rollout.created, rollout.exposed_to)
+def lock_state(rollout: Rollout) -> LockState:
+    """Return the state that the locks of `rollout` repeat: whether it is final, and its exposure.
+
+    A save updates the locks where this changes.
+    """
+    return rollout.final, rollout.created, rollout.exposed_to
 
 
 def lock_attributes(rollout: Rollout) -> dict[str, Attribute | None]:
     """Return the attributes of a lock of `rollout`; None for those that it lacks."""
-    state = LockState.of(rollout)
-    moments = {"exposed_from": state.exposed_from, "exposed_to": state.exposed_to}
+    final, exposed_from, exposed_to = lock_state(rollout)
     return {
-        "final": {"BOOL": state.final},
+        "final": {"BOOL": final},
         "since": moment(rollout.since),
         "version": number(rollout.version),
-        **{name: None if at is None else moment(at) for name, at in moments.items()},
+        "exposed_from": moment(exposed_from),
+        "exposed_to": None if exposed_to is None else moment(exposed_to),
     }
 
 

@@ -17,7 +17,12 @@ from controller.adapters.stores import side_items
 from controller.adapters.stores.dynamodb import items
 from controller.adapters.stores.dynamodb import write_outcome as outcome
 from controller.adapters.stores.dynamodb.items import Attribute, Item, moment, number, text
-from controller.adapters.stores.dynamodb.locks import LockState, lock_takeovers, lock_update
+from controller.adapters.stores.dynamodb.locks import (
+    LockState,
+    lock_state,
+    lock_takeovers,
+    lock_update,
+)
 from controller.adapters.stores.dynamodb.reader import DynamoDbReader
 from controller.adapters.stores.dynamodb.write_outcome import (
     ConditionFailedError,
@@ -190,7 +195,7 @@ class DynamoDbStore(DynamoDbReader):
         history = [put(item, ABSENT) for item in items.history_items(rollout.id, entries)]
         doing = f"save {rollout.id}"
         known = self._known_version(doing, rollout)
-        changed = known.locks if LockState.of(saved) != known.lock_state else ()
+        changed = known.locks if lock_state(saved) != known.lock_state else ()
         changed = tuple(dict.fromkeys((*changed, *locks)))
         while True:
             saving = self._save_write(saved, write_id, hold)
@@ -212,7 +217,7 @@ class DynamoDbStore(DynamoDbReader):
                     raise outcome.save_error(rollout, fence, current, problem) from problem
             self._remember_lease(rollout.id, hold)
             kept = () if rollout.id in self._superseded and saved.final else known.locks
-            self._known[rollout.id] = KnownVersion(saved.version, LockState.of(saved), kept)
+            self._known[rollout.id] = KnownVersion(saved.version, lock_state(saved), kept)
             return saved
 
     # --- Ownership ------------------------------------------------------------------------------
@@ -308,7 +313,7 @@ class DynamoDbStore(DynamoDbReader):
         locks = items.locks_of(item)
         if "locks" not in item:
             self._superseded.add(rollout.id)
-        self._known[rollout.id] = KnownVersion(rollout.version, LockState.of(rollout), locks)
+        self._known[rollout.id] = KnownVersion(rollout.version, lock_state(rollout), locks)
 
     def _known_version(self, doing: str, rollout: Rollout) -> KnownVersion:
         """Return the version of `rollout` that is to be replaced, with the state of its locks.
@@ -322,7 +327,7 @@ class DynamoDbStore(DynamoDbReader):
                 with suppress(SnapshotChangedError):
                     self._read(item)
                 known = self._known[rollout.id]
-        return known or KnownVersion(rollout.version, LockState.of(rollout), ())
+        return known or KnownVersion(rollout.version, lock_state(rollout), ())
 
     def _lease(self, until: datetime | None) -> dict[str, Attribute | None]:
         if until is None:
@@ -394,7 +399,7 @@ class DynamoDbStore(DynamoDbReader):
             if hold is not None:
                 self._fences[rollout.id] = 1
             self._remember_lease(rollout.id, hold)
-            state, own_locks = LockState.of(rollout), tuple(dict.fromkeys(locks))
+            state, own_locks = lock_state(rollout), tuple(dict.fromkeys(locks))
             self._known[rollout.id] = KnownVersion(rollout.version, state, own_locks)
             return None
         raise StateConflictError(
