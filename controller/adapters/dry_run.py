@@ -3,7 +3,7 @@
 The engine runs the same code as in a real run, only with these adapters.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -11,7 +11,7 @@ from controller.adapters.stores import error_texts as refusals
 from controller.core.decision import Notice
 from controller.core.history import Entry
 from controller.core.message import Message
-from controller.core.observation import Consent, HookAnswer, TargetReading
+from controller.core.observation import Consent, HookAnswer
 from controller.core.policy import Channel, Hook
 from controller.core.recipients import RecipientList
 from controller.core.rollout import Rollout
@@ -20,7 +20,7 @@ from controller.errors import StateConflictError, StoreError
 from controller.immutable import replace
 from controller.ports.notify import HookCall
 from controller.ports.store import Exposure, LockHolder, Store
-from controller.ports.target import InspectableTarget
+from controller.ports.target import InspectableTarget, ReadingCheck
 
 
 @dataclass(slots=True)
@@ -52,11 +52,7 @@ class DryRunTarget:
         self._journal.note(f"set {self._name} to {weight}%")
 
     def lower_to_zero(
-        self,
-        within: timedelta,
-        *,
-        outdated_token: str = "",
-        check: Callable[[TargetReading], object] | None = None,
+        self, within: timedelta, *, outdated_token: str = "", check: ReadingCheck | None = None
     ) -> None:
         """Record the rollback, after `check` has seen a reading. Raises as the real one would."""
         if check is not None:

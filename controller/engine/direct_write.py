@@ -1,6 +1,5 @@
 """Writes a weight without a rollout, a policy or a store: only with a target and a clock."""
 
-from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from typing import Final
@@ -10,7 +9,7 @@ from tenacity import Retrying, retry_if_exception_type, wait_exponential
 from controller.core.observation import TargetReading, UpdateStatus
 from controller.errors import TargetError, WriteConflictError, WriteUncertainError
 from controller.ports.clock import Clock
-from controller.ports.target import Target
+from controller.ports.target import ReadingCheck, Target
 from controller.process import logging, signals
 
 log = logging.logger()
@@ -24,14 +23,13 @@ _PAUSE: Final = wait_exponential(multiplier=0.5, max=8)
 
 
 def lower_and_confirm(
-    target: Target, clock: Clock, check: Callable[[TargetReading], object] | None = None
+    target: Target, clock: Clock, check: ReadingCheck | None = None
 ) -> TargetReading:
     """Lower `target` to 0% and return its reading once that is applied, or at the limit.
 
     A weight of 0% is written once more: it voids the token of a first raise that was decided and
     is not written yet. Without a store it is unknown whether there is such a raise.
     After a stop signal the weight is still lowered, without waiting for it to be applied.
-    check: gets the reading before each write; an exception of it ends the attempts.
     Raises TargetError when the target cannot be lowered or read.
     """
     token = ""

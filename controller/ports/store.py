@@ -37,53 +37,6 @@ def visit_deadline(rollout: Rollout) -> datetime | None:
     return max((*watches, *deliveries), default=None)
 
 
-class Catalogue(Protocol):
-    """Finds rollouts in a store."""
-
-    def active(self, now: datetime, names: Collection[str] = ()) -> Sequence[str]:
-        """Return the ids of the rollouts that ticks visit, in the order of their visits.
-
-        These are the rollouts that are not final, or still watched. They are sorted by the priority
-        of their phase (`core.visit_order`), then by the oldest save, so that the next tick
-        begins with those that one tick does not reach. Those with a damaged record come last.
-        names: only rollouts of these names, rollbacks first and the others in any order; empty:
-            all.
-        """
-
-    def visits(self, now: datetime, names: Collection[str] = ()) -> Visits:
-        """Return which of the `active` rollouts are due at `now`, in their order."""
-
-    def all(self) -> Sequence[str]:
-        """Return the ids of all rollouts, oldest first."""
-
-    def scan(self) -> Iterator[str]:
-        """Yield the ids of all records, in any order and page by page, also of damaged ones.
-
-        Unlike the lists, it uses no index, so it also finds a record that an index lacks.
-        """
-
-    def of_name(self, name: str) -> Sequence[str]:
-        """Return the ids of all rollouts of this name, the first attempt first."""
-
-    def newest_entry(self, rollout_id: str) -> Entry | None:
-        """Return the last entry of a history, whatever its rollout says; None when there is none.
-
-        Raises StoreError when it cannot be read, or is damaged.
-        """
-
-    def history(self, rollout_id: str, most: int | None = None) -> Sequence[Entry]:
-        """Return the entries of a rollout, the oldest first. Raises UnknownRolloutError.
-
-        most: how many are read; None: all.
-        """
-
-    def entries(self, rollout_id: str) -> Iterator[Entry]:
-        """Yield what `history` returns, and keep no more than a page of it.
-
-        Between two entries the store is as free for others as it is without a reader.
-        """
-
-
 class Exposures(Protocol):
     """Answers when targets had a weight."""
 
@@ -92,49 +45,6 @@ class Exposures(Protocol):
 
         Includes the rollouts that owned any of `locks`, which are locks of `target`; a store may
         add others of that target, and may merge the oldest exposures into one.
-        """
-
-
-class Ownership(Exposures, Protocol):
-    """Answers which rollout owns a target."""
-
-    def owner(self, lock: str) -> str | None:
-        """Return the id of the rollout that owns `lock`; None: there is none."""
-
-    def holder(self, lock: str) -> LockHolder | None:
-        """Return the owner of `lock`; None: there is none. Raises StoreError when it is damaged.
-
-        Reads the record of the lock alone, and not that of the rollout that owns it.
-        """
-
-    def owners(self, locks: Collection[str]) -> Mapping[str, str | None]:
-        """Return the id of the rollout that owns each of `locks`, from one read.
-
-        A lock without an owner is left out; None: the lock is damaged. Raises StoreError when they
-        cannot be read.
-        """
-
-    def owners_and_requests(
-        self, locks: Collection[str], ids: Collection[str]
-    ) -> tuple[Mapping[str, str | None], Mapping[str, str]]:
-        """Return what `owners` does, and which of the rollouts `ids` are to be rolled back.
-
-        These are the requests of roles that may only lower, each with its reason as one line; from
-        the same read. Raises StoreError when it cannot be read.
-        """
-
-    def request_rollback(self, rollout_id: str, why: str) -> None:
-        """Keep a request for the rollback of an open rollout, for its next tick.
-
-        It is kept apart from the rollout, for a role that may write nothing else, and is never
-        taken back. Raises StoreError, and UsageError where a store takes no requests.
-        """
-
-    def owns(self, rollout_id: str, locks: Sequence[str]) -> bool:
-        """Tell whether a rollout still owns all of `locks`, which are those of its target.
-
-        A final rollout that lost one of them owns nothing: a target is not watched in part. From
-        its next save through this object on, it is visited only to deliver its messages.
         """
 
 
@@ -148,7 +58,7 @@ class RulesReader(Protocol):
         """
 
 
-class Store(Catalogue, Ownership, RulesReader, Protocol):
+class Store(Exposures, RulesReader, Protocol):
     """Stores rollouts and their history; state and history are written together or not at all.
 
     A lease keeps two runs from doing the same work at once. It does not protect the state: the
@@ -209,6 +119,92 @@ class Store(Catalogue, Ownership, RulesReader, Protocol):
         Returns the rollout with its new version. Raises StateConflictError when another run saved
         it or took the lease over, UnknownRolloutError when it was never created, and NotOwnerError
         when it does not own all of `locks`.
+        """
+
+    # --- finding rollouts -----------------------------------------------------------------------
+
+    def active(self, now: datetime, names: Collection[str] = ()) -> Sequence[str]:
+        """Return the ids of the rollouts that ticks visit, in the order of their visits.
+
+        These are the rollouts that are not final, or still watched. They are sorted by the priority
+        of their phase (`core.visit_order`), then by the oldest save, so that the next tick
+        begins with those that one tick does not reach. Those with a damaged record come last.
+        names: only rollouts of these names, rollbacks first and the others in any order; empty:
+            all.
+        """
+
+    def visits(self, now: datetime, names: Collection[str] = ()) -> Visits:
+        """Return which of the `active` rollouts are due at `now`, in their order."""
+
+    def all(self) -> Sequence[str]:
+        """Return the ids of all rollouts, oldest first."""
+
+    def scan(self) -> Iterator[str]:
+        """Yield the ids of all records, in any order and page by page, also of damaged ones.
+
+        Unlike the lists, it uses no index, so it also finds a record that an index lacks.
+        """
+
+    def of_name(self, name: str) -> Sequence[str]:
+        """Return the ids of all rollouts of this name, the first attempt first."""
+
+    def newest_entry(self, rollout_id: str) -> Entry | None:
+        """Return the last entry of a history, whatever its rollout says; None when there is none.
+
+        Raises StoreError when it cannot be read, or is damaged.
+        """
+
+    def history(self, rollout_id: str, most: int | None = None) -> Sequence[Entry]:
+        """Return the entries of a rollout, the oldest first. Raises UnknownRolloutError.
+
+        most: how many are read; None: all.
+        """
+
+    def entries(self, rollout_id: str) -> Iterator[Entry]:
+        """Yield what `history` returns, and keep no more than a page of it.
+
+        Between two entries the store is as free for others as it is without a reader.
+        """
+
+    # --- who owns a target ----------------------------------------------------------------------
+
+    def owner(self, lock: str) -> str | None:
+        """Return the id of the rollout that owns `lock`; None: there is none."""
+
+    def holder(self, lock: str) -> LockHolder | None:
+        """Return the owner of `lock`; None: there is none. Raises StoreError when it is damaged.
+
+        Reads the record of the lock alone, and not that of the rollout that owns it.
+        """
+
+    def owners(self, locks: Collection[str]) -> Mapping[str, str | None]:
+        """Return the id of the rollout that owns each of `locks`, from one read.
+
+        A lock without an owner is left out; None: the lock is damaged. Raises StoreError when they
+        cannot be read.
+        """
+
+    def owners_and_requests(
+        self, locks: Collection[str], ids: Collection[str]
+    ) -> tuple[Mapping[str, str | None], Mapping[str, str]]:
+        """Return what `owners` does, and which of the rollouts `ids` are to be rolled back.
+
+        These are the requests of roles that may only lower, each with its reason as one line; from
+        the same read. Raises StoreError when it cannot be read.
+        """
+
+    def request_rollback(self, rollout_id: str, why: str) -> None:
+        """Keep a request for the rollback of an open rollout, for its next tick.
+
+        It is kept apart from the rollout, for a role that may write nothing else, and is never
+        taken back. Raises StoreError, and UsageError where a store takes no requests.
+        """
+
+    def owns(self, rollout_id: str, locks: Sequence[str]) -> bool:
+        """Tell whether a rollout still owns all of `locks`, which are those of its target.
+
+        A final rollout that lost one of them owns nothing: a target is not watched in part. From
+        its next save through this object on, it is visited only to deliver its messages.
         """
 
     # --- beside the rollouts --------------------------------------------------------------------

@@ -27,7 +27,7 @@ from controller.errors import (
 )
 from controller.immutable import Immutable
 from controller.ports.clock import Clock
-from controller.ports.target import InspectableTarget
+from controller.ports.target import InspectableTarget, ReadingCheck
 from controller.process import logging, signals
 
 log = logging.logger()
@@ -166,11 +166,7 @@ class ResourceTarget(InspectableTarget, Generic[S]):
     # --- lowering: with retries -----------------------------------------------------------------
 
     def lower_to_zero(
-        self,
-        within: timedelta,
-        *,
-        outdated_token: str = "",
-        check: Callable[[TargetReading], object] | None = None,
+        self, within: timedelta, *, outdated_token: str = "", check: ReadingCheck | None = None
     ) -> None:
         """Write 0% over any other weight, with retries until `within` is over.
 
@@ -194,7 +190,7 @@ class LoweringLoop(Immutable, Generic[S]):
     clock: Clock
     jitter: Callable[[float, float], float]
     outdated_token: str
-    check: Callable[[TargetReading], object] | None
+    check: ReadingCheck | None
 
     def run(self, within: timedelta) -> None:
         """Retry until 0% is written or `within` is over; raise as `Target.lower_to_zero` does.

@@ -69,7 +69,7 @@ def lock_update(lock: str, rollout: Rollout) -> Write:
 def owners_and_requests_of(
     table: DynamoDbTable, locks: Collection[str], ids: Collection[str]
 ) -> tuple[dict[str, str | None], dict[str, str]]:
-    """Return what `Ownership.owners_and_requests` says. Raises StoreError."""
+    """Return what `Store.owners_and_requests` says. Raises StoreError."""
     # A key that DynamoDB refuses has no item, and would fail the read of all the others.
     locks_of = {lock_key(lock)["pk"]["S"]: lock for lock in locks if _is_key(lock)}
     ids_of = {request_key(one)["pk"]["S"]: one for one in ids}

@@ -40,7 +40,7 @@ class DynamoDbReader:
         self._table = DynamoDbTable(client, table)
         self._foreign: set[str] = set()  # listed ids of items whose keys are not those of a rollout
 
-    # --- Catalogue ------------------------------------------------------------------------------
+    # --- Finding rollouts -----------------------------------------------------------------------
 
     def active(self, now: datetime, names: Collection[str] = ()) -> Sequence[str]:
         """Return the ids; one whose target has a newer owner only while its outbox has messages."""
@@ -120,7 +120,7 @@ class DynamoDbReader:
         doing, key = f"read the history of {rollout_id}", items.history_key(rollout_id)
         yield from items.entries_of(rollout_id, self._table.query(doing, "pk", key))
 
-    # --- Ownership ------------------------------------------------------------------------------
+    # --- Owners of targets ----------------------------------------------------------------------
 
     def owner(self, lock: str) -> str | None:
         return owner_of(self._table, lock)

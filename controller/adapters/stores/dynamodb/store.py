@@ -220,7 +220,7 @@ class DynamoDbStore(DynamoDbReader):
             self._known[rollout.id] = KnownVersion(saved.version, lock_state(saved), kept)
             return saved
 
-    # --- Ownership ------------------------------------------------------------------------------
+    # --- Owners of targets ----------------------------------------------------------------------
 
     def owns(self, rollout_id: str, locks: Sequence[str]) -> bool:
         if rollout_id not in self._known:

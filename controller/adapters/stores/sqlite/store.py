@@ -156,7 +156,7 @@ class SqliteStore:
             rows.append_history(self._connection, rollout.id, entries)
         return saved
 
-    # --- Catalogue ------------------------------------------------------------------------------
+    # --- Finding rollouts -----------------------------------------------------------------------
 
     def active(self, now: datetime, names: Collection[str] = ()) -> Sequence[str]:
         """Return the ids; one whose target has a newer owner only while its outbox has messages."""
@@ -219,7 +219,7 @@ class SqliteStore:
         with store_errors(self._path, f"read the history of {rollout_id}"):
             return self._connection.execute(rows.ENTRIES, (rollout_id, seq)).fetchall()
 
-    # --- Ownership ------------------------------------------------------------------------------
+    # --- Owners of targets ----------------------------------------------------------------------
 
     def owner(self, lock: str) -> str | None:
         with store_errors(self._path, f"look up the owner of {lock}"):
