@@ -129,18 +129,17 @@ class Observer(Immutable):
     """Reads through the ports, and turns failed reads into values that a decision can use.
 
     dry_run: nothing is written, so no decided weight is ever read back as applied.
-    logs, alarms: read only for rollouts whose policy names log events or alarms; None: they cannot
-        be read here.
-    catalogue: lists metrics before a start; None: they cannot be listed here.
+    logs, alarms: read only for rollouts whose policy names log events or alarms.
+    catalogue: lists metrics before a start.
     """
 
     store: Store
     targets: TargetFactory
     metrics: MetricSource
     clock: Clock
-    logs: LogSource | None = None
-    alarms: AlarmSource | None = None
-    catalogue: MetricCatalogue | None = None
+    logs: LogSource
+    alarms: AlarmSource
+    catalogue: MetricCatalogue
     dry_run: bool = False
     _target_cache: dict[str, RolloutTarget] = field(default_factory=dict)
 
@@ -193,9 +192,6 @@ class Observer(Immutable):
         )
         if not queries:
             return {}
-        if self.logs is None:
-            unread = Series(status=QueryStatus.ERROR, message="no logs can be read from here")
-            return dict.fromkeys(queries, unread)
         try:
             counts = self.logs.count(queries)
         except Exception as error:  # noqa: BLE001 - events that are not read are a finding
@@ -252,9 +248,6 @@ class Observer(Immutable):
         names = list(dict.fromkeys(name for partial in partials for name in partial.needs.alarms))
         if not names:
             return {}
-        if self.alarms is None:
-            unread = AlarmReading(AlarmState.UNREAD, reason="no alarms can be read from here")
-            return dict.fromkeys(names, unread)
         try:
             readings = self.alarms.states(names)
         except Exception as error:  # noqa: BLE001 - an alarm that is not read is a finding

@@ -252,8 +252,7 @@ def _red_before(
     These are gating criteria whose alarm is in ALARM, and those of `failures` on other metrics.
     """
     gating = {name: one.alarm for name, one in alarms_of(policy).items() if one.gating}
-    source = runner.observer.alarms
-    readings = source.states(list(gating.values())) if source and gating else {}
+    readings = runner.observer.alarms.states(list(gating.values())) if gating else {}
     red: dict[str, float | None] = {
         name: None
         for name, alarm in gating.items()
