@@ -25,7 +25,10 @@ from controller.ports.target import InspectableTarget, ReadingCheck
 
 @dataclass(slots=True)
 class DryRunLog:
-    """The writes of a dry run, in order; each line continues a sentence after "would:"."""
+    """The writes of a dry run, in order; each line continues a sentence after "would:".
+
+    It is also the `ChannelNotifier` and the `HookCaller` of a dry run.
+    """
 
     lines: list[str] = field(default_factory=list)
 
@@ -36,6 +39,23 @@ class DryRunLog:
     def announce(self, rollout: Rollout, notice: Notice) -> None:
         """Add a line for `notice`, which a real run logs."""
         self.note(f"notify ({notice.severity}): {notice.text}")
+
+    def deliver(self, channel: Channel, rollout: Rollout, message: Message) -> None:
+        """Add a line for `message`, which is not sent."""
+        self.note(f"send {message.kind} ({message.severity}) to {channel.display_name}")
+
+    def ask(
+        self, hook: Hook, call: HookCall, *, within: timedelta, private: Collection[str]
+    ) -> HookAnswer:
+        """Add a line for a call that is not made, and return consent."""
+        self.note(f"call {hook.display_name} ({call.trigger}), and continue if it allows that")
+        return HookAnswer(Consent.GIVEN)
+
+    def tell(
+        self, hook: Hook, call: HookCall, *, within: timedelta, private: Collection[str]
+    ) -> None:
+        """Add a line for a call that is not made."""
+        self.note(f"call {hook.display_name} ({call.trigger})")
 
 
 class DryRunTarget:
@@ -229,34 +249,3 @@ class DryRunStore:
         self._created.append(rollout.id)
         self._entries[rollout.id] = list(entries)
         self._locks.update(dict.fromkeys(locks, rollout.id))
-
-
-class DryRunChannelNotifier:
-    """`ChannelNotifier` that records messages and sends none."""
-
-    def __init__(self, journal: DryRunLog) -> None:
-        self._journal = journal
-
-    def deliver(self, channel: Channel, rollout: Rollout, message: Message) -> None:
-        self._journal.note(f"send {message.kind} ({message.severity}) to {channel.display_name}")
-
-
-class DryRunHooks:
-    """`HookCaller` that records calls, makes none and always consents."""
-
-    def __init__(self, journal: DryRunLog) -> None:
-        self._journal = journal
-
-    def ask(
-        self, hook: Hook, call: HookCall, *, within: timedelta, private: Collection[str]
-    ) -> HookAnswer:
-        """Record the call, and return consent."""
-        self._journal.note(
-            f"call {hook.display_name} ({call.trigger}), and continue if it allows that"
-        )
-        return HookAnswer(Consent.GIVEN)
-
-    def tell(
-        self, hook: Hook, call: HookCall, *, within: timedelta, private: Collection[str]
-    ) -> None:
-        self._journal.note(f"call {hook.display_name} ({call.trigger})")

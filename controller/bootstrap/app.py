@@ -84,8 +84,8 @@ def _as_dry_run(runner: Runner) -> tuple[Runner, Sequence[str]]:
         runner,
         observer=replace(real, store=store, targets=open_target, dry_run=True),
         announce=journal.announce,
-        channel_notifier=dry_run.DryRunChannelNotifier(journal),
-        hooks=dry_run.DryRunHooks(journal),
+        channel_notifier=journal,
+        hooks=journal,
         run=one_by_one,  # so that the journal has an order
     )
     return runner, journal.lines
