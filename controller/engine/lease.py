@@ -178,14 +178,11 @@ class LeaseManager(Immutable):
             if together.store_error is not None:
                 stored = self.store.load(rollout_id)
                 return LeasedRollout(stored, no_lease=together.store_error)
-            grant = self._acquire_or_load(rollout_id, together.shared_since)
+            return self._acquire_or_load(together, rollout_id)
         except UnknownRolloutError as error:
             return SkippedRollout(rollout_id, error)
         except Exception as error:  # noqa: BLE001 - one damaged record stops no tick
             return skip(rollout_id, error, "loading")
-        if isinstance(grant, LeasedRollout) and grant.no_lease is not None:
-            together.store_error = grant.no_lease
-        return grant
 
     def owners_only(
         self, leased: Sequence[LeasedRollout]
@@ -214,13 +211,11 @@ class LeaseManager(Immutable):
             ]
         return [one if one.rollout.final else _if_owner(owners, requests, one) for one in leased]
 
-    def _acquire_or_load(
-        self, rollout_id: str, shared_since: datetime | None
-    ) -> LeasedRollout | Busy:
+    def _acquire_or_load(self, together: Slice, rollout_id: str) -> LeasedRollout | Busy:
         now = self.clock.now()
         try:
             rollout = self.acquire(rollout_id)
-            if not _is_visited_since(rollout, shared_since, self.clock.now()):
+            if not _is_visited_since(rollout, together.shared_since, self.clock.now()):
                 return LeasedRollout(rollout, now)
             self.release(rollout_id)
             return Busy(rollout)
@@ -240,7 +235,8 @@ class LeaseManager(Immutable):
         except StoreError as error:
             stored = self.store.load(rollout_id)
             log.error("lease_failed", rollout=rollout_id, problem=str(error))
-            return LeasedRollout(stored, now, no_lease=without_traces(error), answer_lost=True)
+            together.store_error = without_traces(error)
+            return LeasedRollout(stored, now, no_lease=error, answer_lost=True)
 
 
 def require_version(rollout: Rollout, version: int | None) -> None:
