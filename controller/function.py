@@ -29,7 +29,7 @@ from controller.cli.tick import Selection, policy_names, refresh_status_page, ru
 from controller.core.visit_order import Shard, in_turns
 from controller.engine import exit_status, telemetry
 from controller.engine.isolation import problem_of
-from controller.engine.outcomes import TickResult
+from controller.engine.slices import TickResult
 from controller.errors import Exit, RolloutError, TickDeadlineError, UsageError
 from controller.immutable import replace
 from controller.process import logging, signals, workers

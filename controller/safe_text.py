@@ -37,7 +37,7 @@ def printable(text: str) -> str:
     that changes the text direction, a lone surrogate, and one that is private or unassigned becomes
     a JSON escape: `\\u001b`. So does a character that would start a GitHub Actions command.
     """
-    if _is_plain(text):
+    if text.isascii() and text.isprintable() and not _may_hold_command(text):
         return text
     return escaped(_BREAKS.sub(" ", text))
 
@@ -121,11 +121,6 @@ def first_unprintable(text: str) -> str:
 def has_workflow_command(text: str) -> bool:
     """Tell whether GitHub Actions would run a command in the line `text`."""
     return _WORKFLOW_COMMAND.search(text) is not None
-
-
-def _is_plain(text: str) -> bool:
-    """Tell, by a quick check, that nothing in `text` has to change; False where that is unsure."""
-    return text.isascii() and text.isprintable() and not _may_hold_command(text)
 
 
 def _may_hold_command(text: str) -> bool:

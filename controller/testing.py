@@ -16,7 +16,6 @@ from controller.core.message import Message
 from controller.core.observation import TargetReading
 from controller.core.policy import Policy, TargetSpec
 from controller.core.policy import kind_registry as kinds
-from controller.core.rollout import Rollout
 from controller.errors import WriteConflictError
 from controller.immutable import Immutable
 from controller.policy_file.loader import load, loads
@@ -94,7 +93,7 @@ def rehearse(
             setup.world,
             setup.policy,
             every=every,
-            on_tick=_ignore,
+            on_tick=lambda _rollout: None,
             approve=approve,
         )
         return Rehearsal(outcome, tuple(setup.inbox.sent))
@@ -106,10 +105,6 @@ def _policy(given: Policy | Path | str) -> Policy:
     if isinstance(given, str) and "\n" in given:
         return loads(given, "policy")
     return load(Path(given))
-
-
-def _ignore(_rollout: Rollout) -> None:
-    """Show no progress."""
 
 
 @contextmanager

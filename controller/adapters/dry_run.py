@@ -3,7 +3,7 @@
 The engine runs the same code as in a real run, only with these adapters.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -11,8 +11,8 @@ from controller.adapters.stores import error_texts as refusals
 from controller.core.decision import Notice
 from controller.core.history import Entry
 from controller.core.message import Message
-from controller.core.observation import Consent, HookAnswer, TargetReading
-from controller.core.policy import Channel, Hook, TargetSpec
+from controller.core.observation import Consent, HookAnswer
+from controller.core.policy import Channel, Hook
 from controller.core.recipients import RecipientList
 from controller.core.rollout import Rollout
 from controller.core.visit_order import Visits
@@ -20,12 +20,15 @@ from controller.errors import StateConflictError, StoreError
 from controller.immutable import replace
 from controller.ports.notify import HookCall
 from controller.ports.store import Exposure, LockHolder, Store
-from controller.ports.target import InspectableTarget, NameWarning, Obstacle
+from controller.ports.target import InspectableTarget, ReadingCheck
 
 
 @dataclass(slots=True)
 class DryRunLog:
-    """The writes of a dry run, in order; each line continues a sentence after "would:"."""
+    """The writes of a dry run, in order; each line continues a sentence after "would:".
+
+    It is also the `ChannelNotifier` and the `HookCaller` of a dry run.
+    """
 
     lines: list[str] = field(default_factory=list)
 
@@ -37,52 +40,45 @@ class DryRunLog:
         """Add a line for `notice`, which a real run logs."""
         self.note(f"notify ({notice.severity}): {notice.text}")
 
+    def deliver(self, channel: Channel, rollout: Rollout, message: Message) -> None:
+        """Add a line for `message`, which is not sent."""
+        self.note(f"send {message.kind} ({message.severity}) to {channel.display_name}")
 
-class DryRunTarget(InspectableTarget):
+    def ask(
+        self, hook: Hook, call: HookCall, *, within: timedelta, private: Collection[str]
+    ) -> HookAnswer:
+        """Add a line for a call that is not made, and return consent."""
+        self.note(f"call {hook.display_name} ({call.trigger}), and continue if it allows that")
+        return HookAnswer(Consent.GIVEN)
+
+    def tell(
+        self, hook: Hook, call: HookCall, *, within: timedelta, private: Collection[str]
+    ) -> None:
+        """Add a line for a call that is not made."""
+        self.note(f"call {hook.display_name} ({call.trigger})")
+
+
+class DryRunTarget:
     """`InspectableTarget` that reads the real one and never writes. name: as shown to people."""
 
     def __init__(self, target: InspectableTarget, name: str, journal: DryRunLog) -> None:
-        self._target, self._name, self._journal = target, name, journal
-
-    def read(self) -> TargetReading:
-        return self._target.read()
+        self._name, self._journal = name, journal
+        self.read, self.resolved, self.obstacles = target.read, target.resolved, target.obstacles
+        self.check_lowering, self.foreign_values = target.check_lowering, target.foreign_values
+        self.name_warnings, self.log_group = target.name_warnings, target.log_group
+        self.encryption_key = target.encryption_key
 
     def shift_to(self, weight: int, token: str) -> None:
         self._journal.note(f"set {self._name} to {weight}%")
 
     def lower_to_zero(
-        self,
-        within: timedelta,
-        *,
-        outdated_token: str = "",
-        check: Callable[[TargetReading], object] | None = None,
+        self, within: timedelta, *, outdated_token: str = "", check: ReadingCheck | None = None
     ) -> None:
         """Record the rollback, after `check` has seen a reading. Raises as the real one would."""
         if check is not None:
-            check(self._target.read())
-        self._target.check_lowering()
+            check(self.read())
+        self.check_lowering()
         self._journal.note(f"lower {self._name} to 0%")
-
-    def resolved(self, earlier: TargetSpec | None) -> TargetSpec:
-        return self._target.resolved(earlier)
-
-    def obstacles(self) -> Sequence[Obstacle]:
-        return self._target.obstacles()
-
-    def check_lowering(self) -> None:
-        self._target.check_lowering()
-
-    def foreign_values(self) -> Sequence[str]:
-        return self._target.foreign_values()
-
-    def name_warnings(self) -> Sequence[NameWarning]:
-        return self._target.name_warnings()
-
-    def encryption_key(self) -> str:
-        return self._target.encryption_key()
-
-    def log_group(self) -> str:
-        return self._target.log_group()
 
 
 class DryRunStore:
@@ -90,6 +86,8 @@ class DryRunStore:
 
     def __init__(self, store: Store, journal: DryRunLog) -> None:
         self._store, self._journal = store, journal
+        self.exposures, self.recipients = store.exposures, store.recipients
+        self.rules, self.format = store.rules, store.format
         self._saved: dict[str, Rollout] = {}
         self._created: list[str] = []
         self._entries: dict[str, list[Entry]] = {}
@@ -225,9 +223,6 @@ class DryRunStore:
         lost = any(lock in self._locks for lock in locks)
         return not lost and self._store.owns(rollout_id, locks)
 
-    def exposures(self, target: str, locks: Sequence[str]) -> Sequence[Exposure]:
-        return self._store.exposures(target, locks)
-
     def red_before(self, rollout_id: str) -> Mapping[str, float | None] | None:
         """Return what the store has, or what it would have of a rollout of this process."""
         if rollout_id in self._created:
@@ -235,20 +230,11 @@ class DryRunStore:
             return None if fix is None else fix.red
         return self._store.red_before(rollout_id)
 
-    def recipients(self) -> RecipientList | None:
-        return self._store.recipients()
-
     def set_recipients(self, recipients: RecipientList | None) -> None:
         self._journal.note(f"{'remove' if recipients is None else 'set'} the list of recipients")
 
-    def rules(self) -> str | None:
-        return self._store.rules()
-
     def set_rules(self, rules: str | None) -> None:
         self._journal.note(f"{'remove' if rules is None else 'set'} the rules of the store")
-
-    def format(self) -> int:
-        return self._store.format()
 
     def set_format(self, stored_format: int) -> None:
         self._journal.note(f"start rollouts in format {stored_format}")
@@ -263,34 +249,3 @@ class DryRunStore:
         self._created.append(rollout.id)
         self._entries[rollout.id] = list(entries)
         self._locks.update(dict.fromkeys(locks, rollout.id))
-
-
-class DryRunChannelNotifier:
-    """`ChannelNotifier` that records messages and sends none."""
-
-    def __init__(self, journal: DryRunLog) -> None:
-        self._journal = journal
-
-    def deliver(self, channel: Channel, rollout: Rollout, message: Message) -> None:
-        self._journal.note(f"send {message.kind} ({message.severity}) to {channel.display_name}")
-
-
-class DryRunHooks:
-    """`HookCaller` that records calls, makes none and always consents."""
-
-    def __init__(self, journal: DryRunLog) -> None:
-        self._journal = journal
-
-    def ask(
-        self, hook: Hook, call: HookCall, *, within: timedelta, private: Collection[str]
-    ) -> HookAnswer:
-        """Record the call, and return consent."""
-        self._journal.note(
-            f"call {hook.display_name} ({call.trigger}), and continue if it allows that"
-        )
-        return HookAnswer(Consent.GIVEN)
-
-    def tell(
-        self, hook: Hook, call: HookCall, *, within: timedelta, private: Collection[str]
-    ) -> None:
-        self._journal.note(f"call {hook.display_name} ({call.trigger})")

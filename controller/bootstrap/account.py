@@ -1,19 +1,25 @@
-"""The AWS account of a process: its clients, its clock and the ports on them, made in one place."""
+"""The AWS account of a process: its clients, its clock and the ports on them, made in one place.
+
+And the store of a process, and where it writes pages: each may be in that account, or in a file.
+Only the needed kind of store is imported.
+"""
 
 import os
 import random
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from shlex import quote
+from typing import TYPE_CHECKING, Any, assert_never, cast
 
-from controller.adapters.aws.clients import Clients, ClientSource
+from controller.adapters.aws.clients import Clients as Clients
+from controller.adapters.aws.clients import ClientSource
 from controller.adapters.clock import SystemClock
-from controller.adapters.metrics.alarms import CloudWatchAlarms
-from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
+from controller.adapters.metrics.cloudwatch import CloudWatchAlarms, CloudWatchMetrics, MetricList
 from controller.adapters.metrics.logs import CloudWatchLogCounts
-from controller.adapters.metrics.metric_list import MetricList
 from controller.adapters.metrics.sources import MetricSources, opener
+from controller.adapters.stores.audit_log import AuditLogStore
 from controller.core.message import Message
 from controller.core.observation import HookAnswer
 from controller.core.policy import Channel, Hook, SecretReference, TargetSpec
@@ -22,7 +28,7 @@ from controller.core.policy.notify import MissingChannel
 from controller.core.policy.targets import MissingTarget
 from controller.core.rollout import Rollout
 from controller.engine.observe import Observer
-from controller.errors import DeliveryError, TargetError, UsageError
+from controller.errors import DeliveryError, NoStoreError, TargetError, UsageError
 from controller.immutable import Immutable, field
 from controller.ports.clock import Clock
 from controller.ports.egress import Egress
@@ -30,6 +36,16 @@ from controller.ports.metrics import MetricSource
 from controller.ports.notify import HookCall
 from controller.ports.store import Store
 from controller.ports.target import InspectableTarget
+from controller.process.settings import (
+    FROM_OPTION,
+    STORE_OPTION,
+    STORE_VARIABLE,
+    DynamoDbLocation,
+    PageLocation,
+    S3Page,
+    SqliteLocation,
+    StoreLocation,
+)
 
 if TYPE_CHECKING:
     from controller.ports.notify import DeliveringChannel, HookCaller
@@ -64,7 +80,7 @@ class AwsAccount(Immutable):
     def signed(
         self, service: str, region: str, url: str, body: bytes, headers: Mapping[str, str]
     ) -> Mapping[str, str]:
-        from controller.adapters.aws.signing import signed_headers
+        from controller.adapters.aws.session import signed_headers
 
         return signed_headers(self.clients.credentials(), service, region, url, body, headers)
 
@@ -145,3 +161,62 @@ def real_account(
     return AwsAccount(
         clients or Clients(), SystemClock(), egress or Egress(), status_page_url=status_page_url
     )
+
+
+# --- Stores and pages -----------------------------------------------------------------------------
+
+
+@contextmanager
+def store_at(
+    place: StoreLocation, account: AwsAccount, *, must_exist: bool, writes: bool
+) -> Iterator[Store]:
+    """Yield the store at `place`.
+
+    must_exist: a missing file is a NoStoreError; else it is created by a run that `writes`, and is
+        an empty store to others. A table is not checked here: a missing one is a NoStoreError of
+        the first call, and only `store init` creates it.
+    writes: each save is logged, as `AuditLogStore` says.
+    """
+    match place:
+        case SqliteLocation():
+            from controller.adapters.stores.sqlite import SqliteStore, one_call_at_a_time
+            from controller.adapters.stores.sqlite.file import store_errors
+
+            if must_exist:  # a mistyped path must not look like an empty store
+                with store_errors(place.path, "open the store"):
+                    if not place.path.exists():
+                        raise NoStoreError(_missing_text(place), store=place.url)
+            with SqliteStore(place.path, create=writes) as file:
+                store = one_call_at_a_time(file)
+                yield AuditLogStore(store) if writes else store
+        case DynamoDbLocation(table=table):
+            from controller.adapters.stores.dynamodb import DynamoDbStore
+
+            rollouts = DynamoDbStore(account.client("dynamodb"), table)
+            yield AuditLogStore(rollouts) if writes else rollouts
+        case unreachable:
+            assert_never(unreachable)
+
+
+def _missing_text(place: SqliteLocation) -> str:
+    """Return what is missing, which setting names it, and what to do."""
+    option = f" --store {quote(place.url)}" if place.origin in ("", FROM_OPTION) else ""
+    origin = f" ({place.origin})" if place.origin else ""
+    return (
+        f"there is no store at {place.path.absolute()}{origin}; a rollout that runs is "
+        f"probably in another store: name that with {STORE_OPTION} or {STORE_VARIABLE}; only for "
+        f"a first set-up, make an empty one: rolloutctl store init{option}"
+    )
+
+
+def write_page(place: PageLocation, text: str, clients: Clients | None = None) -> None:
+    """Write the page `text` to `place`. Raises PageError, and UsageError without credentials.
+
+    clients: those of a tick, whose time limits the call.
+    """
+    from controller.adapters.pages import put_page, write_file
+
+    if isinstance(place, S3Page):
+        put_page(real_account(clients=clients).client("s3"), place.bucket, place.key, text)
+    else:
+        write_file(place.path, text)

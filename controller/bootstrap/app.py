@@ -8,8 +8,7 @@ from functools import cache
 from controller.adapters.aws.clients import Clients
 from controller.adapters.aws.limited_client import monotonic_s
 from controller.adapters.metrics.sources import MetricSources
-from controller.bootstrap.account import observer_of, real_account
-from controller.bootstrap.stores import store_at
+from controller.bootstrap.account import observer_of, real_account, store_at
 from controller.core.history import Author
 from controller.core.policy import TargetSpec
 from controller.engine.side_by_side import SideBySide, one_by_one
@@ -85,8 +84,8 @@ def _as_dry_run(runner: Runner) -> tuple[Runner, Sequence[str]]:
         runner,
         observer=replace(real, store=store, targets=open_target, dry_run=True),
         announce=journal.announce,
-        channel_notifier=dry_run.DryRunChannelNotifier(journal),
-        hooks=dry_run.DryRunHooks(journal),
+        channel_notifier=journal,
+        hooks=journal,
         run=one_by_one,  # so that the journal has an order
     )
     return runner, journal.lines

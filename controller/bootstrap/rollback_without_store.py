@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Final
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from controller.adapters.dry_run import DryRunLog, DryRunTarget
 from controller.adapters.stores.sqlite.rollback_targets_file import KnownTarget as KnownTarget
@@ -45,11 +44,7 @@ class RollbackResult(Immutable):
 
 
 class TargetOption(Immutable):
-    """An option of a rollback without a policy: one of the `rollback_options` of the kinds of
-    target.
-
-    help: what each kind calls by it.
-    """
+    """An option of a rollback without a policy. help: what each kind of target calls by it."""
 
     name: str
     help: str
@@ -80,7 +75,12 @@ def named_target(names: Mapping[str, str]) -> TargetSpec:
             try:
                 return model.model_validate({"kind": kind, **names})
             except ValidationError as error:
-                problems = "; ".join(_name_problem(model, item) for item in error.errors())
+                problems = "; ".join(
+                    f"--{item['loc'][0]}: {field_message(model, item)}"
+                    if item["loc"]
+                    else item["msg"]
+                    for item in error.errors()
+                )
                 raise UsageError(f"this names no target: {problems}") from error
     forms = " or ".join(_options_text(model) for _, model in _models(installed=True))
     raise UsageError(f"a bare rollback needs {forms}")
@@ -105,11 +105,6 @@ def _options_text(model: type[TargetSpec]) -> str:
     others = [f"--{name}" for name in model.rollback_options if name not in required]
     needed = " and ".join(f"--{name}" for name in required)
     return f"{needed} (and {', '.join(others)})" if others else needed
-
-
-def _name_problem(model: type[TargetSpec], item: ErrorDetails) -> str:
-    place = item["loc"]
-    return f"--{place[0]}: {field_message(model, item)}" if place else item["msg"]
 
 
 class FirstWrite(Immutable):
@@ -204,7 +199,7 @@ def lower_without_store(
     real = account.open(target)
     journal = DryRunLog()
     writable = DryRunTarget(real, target.name, journal) if dry_run else real
-    warnings: _NameWarnings | None = None
+    named: tuple[list[str], list[str]] | None = None
     taken_out = list[str]()
 
     def check(current: TargetReading) -> None:
@@ -213,26 +208,22 @@ def lower_without_store(
 
     try:
         check(real.read())
-        warnings = _name_warnings(real, typed=typed, force=force)
+        named = _name_warnings(real, typed=typed, force=force)
     except WriteRefusedError:
         raise
     except TargetError:  # lowering retries for longer, and raises the error if it persists
         pass
     reading = lower_and_confirm(writable, account.clock, check)
-    if warnings is None:
-        warnings = _name_warnings(real, typed=typed, force=force)
-    confirmed = reading.has_applied(0) and not (typed and warnings.commands)
-    texts = [*dict.fromkeys(filter(None, taken_out)), *warnings.texts]
-    return RollbackResult(confirmed, reading.variables, journal.lines, texts, warnings.commands)
+    warnings, commands = named or _name_warnings(real, typed=typed, force=force)
+    confirmed = reading.has_applied(0) and not (typed and commands)
+    texts = [*dict.fromkeys(filter(None, taken_out)), *warnings]
+    return RollbackResult(confirmed, reading.variables, journal.lines, texts, commands)
 
 
-class _NameWarnings(Immutable):
-    texts: list[str]
-    commands: list[str]
-
-
-def _name_warnings(target: InspectableTarget, *, typed: bool, force: bool) -> _NameWarnings:
-    """Return why the names of the settings of `target` may be wrong.
+def _name_warnings(
+    target: InspectableTarget, *, typed: bool, force: bool
+) -> tuple[list[str], list[str]]:
+    """Return why the names of the settings of `target` may be wrong, and commands against that.
 
     Raises UsageError for names that look mistyped, WriteRefusedError for those of a policy that
     cannot hold a weight, and TargetError when it cannot be read.
@@ -250,7 +241,7 @@ def _name_warnings(target: InspectableTarget, *, typed: bool, force: bool) -> _N
         raise UsageError(f"nothing was lowered: {'; '.join(texts)}")
     if foreign:
         raise WriteRefusedError(f"nothing was lowered: {'; '.join(texts)}; check the policy")
-    return _NameWarnings(texts, commands)
+    return texts, commands
 
 
 def policy_target(place: StoreLocation | None, policy: Policy) -> KnownTarget:

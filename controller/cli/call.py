@@ -13,7 +13,7 @@ from controller.core.rollout import Rollout
 from controller.errors import StoreError, UnknownRolloutError, UsageError
 from controller.immutable import Immutable
 from controller.operations.account_defaults import resolve_policy
-from controller.ports.store import Catalogue, Store
+from controller.ports.store import Store
 from controller.process import logging, settings, signals
 
 log = logging.logger()
@@ -92,7 +92,7 @@ class CommandContext(Immutable):
         with open_store(self.read_settings(), may_be_missing=may_be_missing) as store:
             yield store
 
-    def rollout_id(self, catalogue: Catalogue, reference: str) -> str:
+    def rollout_id(self, catalogue: Store, reference: str) -> str:
         """Return the rollout id for `reference`: an id, a rollout's name, or a policy file.
 
         A name or a policy means its newest attempt. Raises UnknownRolloutError, whose message
@@ -139,7 +139,7 @@ def log_problems(config: settings.Settings) -> None:
         log.warning("setting_ignored", problem=problem)
 
 
-def _names_in_store(catalogue: Catalogue) -> str:
+def _names_in_store(catalogue: Store) -> str:
     """Return the rollout names in a store, for a message; empty when the store cannot be read."""
     with suppress(StoreError):
         names = list(dict.fromkeys(one.partition("#")[0] for one in reversed(catalogue.all())))

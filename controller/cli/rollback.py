@@ -38,7 +38,7 @@ from controller.errors import (
     is_record_error,
 )
 from controller.immutable import Immutable, picked
-from controller.ports.store import Ownership
+from controller.ports.store import Store
 from controller.process import signals
 from controller.render.page import lines_page
 from controller.render.rollout_data import VisitData, visit_data
@@ -307,7 +307,7 @@ def _roll_back_in_store(
     )
 
 
-def _other_owner_warnings(store: Ownership, rollout: Rollout) -> list[str]:
+def _other_owner_warnings(store: Store, rollout: Rollout) -> list[str]:
     """Return a warning for each other rollout that owns a lock of the target by now."""
     with suppress(StoreError):  # 0% is applied, and the owner makes no difference
         owners = {store.owner(lock) for lock in rollout.locks} - {None, rollout.id}

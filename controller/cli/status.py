@@ -20,8 +20,8 @@ from controller.core.words.notices import future_save
 from controller.engine import exit_status
 from controller.errors import Exit, UsageError
 from controller.immutable import Immutable, picked, replace
+from controller.operations.history import RolloutStatus, load_status, status_of
 from controller.operations.overview import Overview, RolloutFilter, load_rollouts
-from controller.operations.status import RolloutStatus, load_status, status_of
 from controller.ports.store import Store
 from controller.process.settings import PageLocation
 from controller.render.exposure import ExposureData, exposure_data, exposure_fact

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from controller.bootstrap.pages import Clients, write_page
+from controller.bootstrap.account import Clients, write_page
 from controller.core.rollout import Rollout
 from controller.operations.overview import load_overview
 from controller.ports.store import Store

@@ -17,7 +17,7 @@ from controller.core.policy.model import POLICY_NAME_PATTERN
 from controller.core.visit_order import Shard
 from controller.engine import telemetry
 from controller.engine.exit_status import DONE_WHEN_SCHEDULED
-from controller.engine.outcomes import TickResult
+from controller.engine.slices import TickResult
 from controller.errors import Exit, RolloutError, UsageError
 from controller.immutable import Immutable, replace
 from controller.ports.json_view import Count

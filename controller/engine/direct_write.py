@@ -1,6 +1,6 @@
 """Writes a weight without a rollout, a policy or a store: only with a target and a clock."""
 
-from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
@@ -9,7 +9,7 @@ from tenacity import Retrying, retry_if_exception_type, wait_exponential
 from controller.core.observation import TargetReading, UpdateStatus
 from controller.errors import TargetError, WriteConflictError, WriteUncertainError
 from controller.ports.clock import Clock
-from controller.ports.target import Target
+from controller.ports.target import ReadingCheck, Target
 from controller.process import logging, signals
 
 log = logging.logger()
@@ -23,17 +23,19 @@ _PAUSE: Final = wait_exponential(multiplier=0.5, max=8)
 
 
 def lower_and_confirm(
-    target: Target, clock: Clock, check: Callable[[TargetReading], object] | None = None
+    target: Target, clock: Clock, check: ReadingCheck | None = None
 ) -> TargetReading:
     """Lower `target` to 0% and return its reading once that is applied, or at the limit.
 
     A weight of 0% is written once more: it voids the token of a first raise that was decided and
     is not written yet. Without a store it is unknown whether there is such a raise.
     After a stop signal the weight is still lowered, without waiting for it to be applied.
-    check: gets the reading before each write; an exception of it ends the attempts.
     Raises TargetError when the target cannot be lowered or read.
     """
-    target.lower_to_zero(LIMIT, outdated_token=_token(target), check=check)
+    token = ""
+    with suppress(TargetError):  # a token that cannot be read stops no rollback
+        token = target.read().token
+    target.lower_to_zero(LIMIT, outdated_token=token, check=check)
     return wait_for_update(target, clock)
 
 
@@ -43,10 +45,10 @@ def wait_for_update(target: Target, clock: Clock) -> TargetReading:
     Raises TargetError when it cannot be read.
     """
     deadline = clock.now() + LIMIT
-    reading = target.read()
-    while _update_in_progress(reading) and clock.now() < deadline and not signals.stop_requested():
+    while (reading := target.read()).update is UpdateStatus.IN_PROGRESS:
+        if clock.now() >= deadline or signals.stop_requested():
+            break
         clock.sleep(POLL_INTERVAL)
-        reading = target.read()
     return reading
 
 
@@ -99,15 +101,3 @@ def _lower(target: Target, weight: int, clock: Clock) -> None:
         ),
         reraise=True,
     )(lower_once)
-
-
-def _token(target: Target) -> str:
-    """Return the current token; empty when it cannot be read, which does not stop a rollback."""
-    try:
-        return target.read().token
-    except TargetError:
-        return ""
-
-
-def _update_in_progress(reading: TargetReading) -> bool:
-    return reading.update is UpdateStatus.IN_PROGRESS

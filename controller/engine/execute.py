@@ -13,13 +13,7 @@ from controller.core.decide import decide
 from controller.core.decision import Alert, Decision, Record, SetWeight, SetZero
 from controller.core.due import next_due
 from controller.core.events import Event, LateRaise, Observed, RecordChanged, WriteFailed
-from controller.core.history import (
-    Author,
-    Entry,
-    append,
-    observation_data,
-    recorded_state,
-)
+from controller.core.history import Author, Entry, append, observation_data, recorded_state
 from controller.core.judge.judgement import Judgement
 from controller.core.judge.stored_series import trim_series
 from controller.core.observation import Observation, TargetReading, UnreadableTarget, UpdateStatus
@@ -29,11 +23,10 @@ from controller.core.rollout import Phase, Rollout
 from controller.core.transitions.pending_raise import is_raise_frozen, with_write_accepted
 from controller.core.transitions.rollback import ROLLBACK_PHASES
 from controller.engine import time_limits
-from controller.engine.deliver import Announce, Delivery
 from controller.engine.isolation import problem_of
 from controller.engine.lease import LeaseManager, load_for_rollback
 from controller.engine.observe import Observer, log_context
-from controller.engine.outbox import enqueue_notices, hook_record
+from controller.engine.outbox import Announce, Delivery, enqueue_notices, hook_record
 from controller.errors import (
     StateChangedError,
     StateConflictError,
@@ -505,25 +498,28 @@ class Executor(Immutable):
             return replace(visit, rollout=after)
         try:
             if delivery.hooks:
-                after, entry = self._record_hooks(after, delivery)
+                now = max(self.observer.clock.now(), after.updated)
+                state = self._compare(after).state
+                after = replace(after, updated=now)
+                record = hook_record(after, delivery.hooks, now)
+                after, entry = self._append(after, record, {}, state)
                 entries.append(entry)
             saved = self.observer.store.save(after, entries)
             return replace(visit, rollout=saved, entries=())
         except StateConflictError as error:
             log.warning("outbox_kept", rollout=after.id, problem=str(error))
-            return self._after_conflict(visit) if visit.entries else visit
+            if not visit.entries:
+                return visit
+            # Another run recorded the raise, or rolled it back, in the meantime.
+            undone = self._undo_late_raise(visit.rollout, time_limits.APPLY_WAIT)
+            current = undone or self._reload(visit.rollout)
+            alerts = current.alerts or visit.alerts
+            return replace(current, alerts=alerts, observation=visit.observation)
         except StoreError as error:
             log.warning("outbox_kept", rollout=after.id, problem=str(error))
             if not visit.entries:
                 return visit
             return replace(visit, entries=(), saved=False, problem=visit.problem or str(error))
-
-    def _record_hooks(self, rollout: Rollout, delivery: Delivery) -> tuple[Rollout, Entry]:
-        now = max(self.observer.clock.now(), rollout.updated)
-        called = replace(rollout, updated=now)
-        return self._append(
-            called, hook_record(called, delivery.hooks, now), {}, self._compare(rollout).state
-        )
 
     def _append(
         self,
@@ -545,13 +541,6 @@ class Executor(Immutable):
         )
         self._newest[after.id] = after.chain, entry.body["state"]
         return after, entry
-
-    def _after_conflict(self, visit: TickOutcome) -> TickOutcome:
-        """Return `visit` of a raise that another run recorded, or rolled back, in the meantime."""
-        undone = self._undo_late_raise(visit.rollout, time_limits.APPLY_WAIT)
-        current = undone or self._reload(visit.rollout)
-        alerts = current.alerts or visit.alerts
-        return replace(current, alerts=alerts, observation=visit.observation)
 
     def _reload(self, rollout: Rollout) -> TickOutcome:
         try:

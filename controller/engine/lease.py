@@ -4,9 +4,8 @@ A lease saves round trips and duplicate work. It does not protect the state: the
 rollout and the token of its target do, even if the clocks of two runs differ.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import partial
 from typing import TypeAlias
 
 from controller.core.policy_snapshot import SnapshotChangedError, is_target_unchanged
@@ -179,14 +178,11 @@ class LeaseManager(Immutable):
             if together.store_error is not None:
                 stored = self.store.load(rollout_id)
                 return LeasedRollout(stored, no_lease=together.store_error)
-            grant = self._acquire_or_load(rollout_id, together.shared_since)
+            return self._acquire_or_load(together, rollout_id)
         except UnknownRolloutError as error:
             return SkippedRollout(rollout_id, error)
         except Exception as error:  # noqa: BLE001 - one damaged record stops no tick
             return skip(rollout_id, error, "loading")
-        if isinstance(grant, LeasedRollout) and grant.no_lease is not None:
-            together.store_error = grant.no_lease
-        return grant
 
     def owners_only(
         self, leased: Sequence[LeasedRollout]
@@ -198,26 +194,28 @@ class LeaseManager(Immutable):
         only be lowered, as a rollback waits for no store.
         """
         opened = [one.rollout for one in leased if not one.rollout.final]
-        check: Callable[[LeasedRollout], LeasedRollout | SkippedRollout]
         try:
             owners, requests = self.store.owners_and_requests(
                 [lock for rollout in opened for lock in rollout.locks],
                 [rollout.id for rollout in opened],
             )
-            check = partial(_if_owner, owners, requests)
         except Exception as error:  # noqa: BLE001 - a rollback waits for no store
             problem = problem_of(error, "the targets", "looking up the owners of")
             log.error("owners_unread", problem=str(problem))
-            check = partial(_without_lease, StoreError(str(problem), **problem.context))
-        return [one if one.rollout.final else check(one) for one in leased]
+            why = StoreError(str(problem), **problem.context)
+            return [
+                one
+                if one.rollout.final or one.no_lease is not None
+                else replace(one, no_lease=why, answer_lost=True)  # so that its lease is released
+                for one in leased
+            ]
+        return [one if one.rollout.final else _if_owner(owners, requests, one) for one in leased]
 
-    def _acquire_or_load(
-        self, rollout_id: str, shared_since: datetime | None
-    ) -> LeasedRollout | Busy:
+    def _acquire_or_load(self, together: Slice, rollout_id: str) -> LeasedRollout | Busy:
         now = self.clock.now()
         try:
             rollout = self.acquire(rollout_id)
-            if not _is_visited_since(rollout, shared_since, self.clock.now()):
+            if not _is_visited_since(rollout, together.shared_since, self.clock.now()):
                 return LeasedRollout(rollout, now)
             self.release(rollout_id)
             return Busy(rollout)
@@ -237,7 +235,8 @@ class LeaseManager(Immutable):
         except StoreError as error:
             stored = self.store.load(rollout_id)
             log.error("lease_failed", rollout=rollout_id, problem=str(error))
-            return LeasedRollout(stored, now, no_lease=without_traces(error), answer_lost=True)
+            together.store_error = without_traces(error)
+            return LeasedRollout(stored, now, no_lease=error, answer_lost=True)
 
 
 def require_version(rollout: Rollout, version: int | None) -> None:
@@ -270,12 +269,6 @@ def _if_owner(
         if owner is not None and owner != rollout.id:  # None: the lock is damaged
             return skip(rollout.id, NotOwnerError.of(rollout.id, lock, owner), "leasing")
     return replace(leased, requested=requests.get(rollout.id, ""))
-
-
-def _without_lease(why: StoreError, leased: LeasedRollout) -> LeasedRollout:
-    if leased.no_lease is not None:
-        return leased
-    return replace(leased, no_lease=why, answer_lost=True)  # so that its lease is released
 
 
 # --- Rollbacks without a lease --------------------------------------------------------------------

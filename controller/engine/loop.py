@@ -35,21 +35,17 @@ def run_ticks(
         if wait > timedelta():
             signals.wait(runner.clock, wait)
         signals.safe_point()
-        visit = _tick_once(runner, rollout)
+        try:
+            visit = runner.visit(rollout.id)
+        except RolloutError as error:  # logged by the runner
+            if error.exit_status is Exit.USAGE:
+                raise
+            visit = TickOutcome(rollout, problem=str(error), saved=False)
         yield visit
         if visit.saved:  # else the next tick starts from the same state
             rollout = visit.rollout
         now = runner.clock.now()
         due = max(due + (skip(visit, now) if skip else 1) * every, now)
-
-
-def _tick_once(runner: Runner, rollout: Rollout) -> TickOutcome:
-    try:
-        return runner.visit(rollout.id)
-    except RolloutError as error:  # logged by the runner
-        if error.exit_status is Exit.USAGE:
-            raise
-        return TickOutcome(rollout, problem=str(error), saved=False)
 
 
 def is_idle(rollout: Rollout) -> bool:

@@ -40,14 +40,6 @@ class _ForeignWeightError(Exception):
     """The weight was changed outside rolloutctl after the decision to lower it."""
 
 
-class _QueryRefusedError(Exception):
-    """CloudWatch refuses a query, or its answer cannot be read; `text` says why."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self.text = text
-
-
 class RolloutTarget:
     """The target of a rollout; one of the same name with another identity is refused.
 
@@ -137,18 +129,17 @@ class Observer(Immutable):
     """Reads through the ports, and turns failed reads into values that a decision can use.
 
     dry_run: nothing is written, so no decided weight is ever read back as applied.
-    logs, alarms: read only for rollouts whose policy names log events or alarms; None: they cannot
-        be read here.
-    catalogue: lists metrics before a start; None: they cannot be listed here.
+    logs, alarms: read only for rollouts whose policy names log events or alarms.
+    catalogue: lists metrics before a start.
     """
 
     store: Store
     targets: TargetFactory
     metrics: MetricSource
     clock: Clock
-    logs: LogSource | None = None
-    alarms: AlarmSource | None = None
-    catalogue: MetricCatalogue | None = None
+    logs: LogSource
+    alarms: AlarmSource
+    catalogue: MetricCatalogue
     dry_run: bool = False
     _target_cache: dict[str, RolloutTarget] = field(default_factory=dict)
 
@@ -188,14 +179,8 @@ class Observer(Immutable):
         None: CloudWatch refuses that read. Each of them is to be read alone then, because an
         invalid query must affect only its own rollout, and is not refused as a whole.
         """
-        series: Mapping[MetricQuery, Series] | str
-        try:
-            series = self._series(partials)
-        except _QueryRefusedError as error:
-            if len(partials) > 1:
-                return None
-            series = error.text
-        return Measurements(series, self._alarm_readings(partials))
+        series = self._series(partials)
+        return None if series is None else Measurements(series, self._alarm_readings(partials))
 
     def count_log_events(self, partials: Sequence[PartialObservation]) -> Mapping[LogQuery, Series]:
         """Return the counts of the log events that `partials` need, all within one time limit.
@@ -207,9 +192,6 @@ class Observer(Immutable):
         )
         if not queries:
             return {}
-        if self.logs is None:
-            unread = Series(status=QueryStatus.ERROR, message="no logs can be read from here")
-            return dict.fromkeys(queries, unread)
         try:
             counts = self.logs.count(queries)
         except Exception as error:  # noqa: BLE001 - events that are not read are a finding
@@ -219,10 +201,12 @@ class Observer(Immutable):
             log.warning("logs_unavailable", problem=problem)
         return counts
 
-    def _series(self, partials: Sequence[PartialObservation]) -> Mapping[MetricQuery, Series] | str:
+    def _series(
+        self, partials: Sequence[PartialObservation]
+    ) -> Mapping[MetricQuery, Series] | str | None:
         """Return every series that `partials` need, from one read, or why there is none.
 
-        Raises _QueryRefusedError when CloudWatch refuses a query.
+        None: CloudWatch refuses a query of one of them, or its answer cannot be read.
         """
         needed = [partial.needs for partial in partials if partial.needs.queries]
         if not needed:
@@ -246,15 +230,15 @@ class Observer(Immutable):
         start, end = min(one.span.start for one in needed), max(one.span.end for one in needed)
         try:
             return {**unread, **self.metrics.read(queries, aligned_span(queries, start, end))}
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a metric that is not read is a finding
             problem = problem_of(error, ", ".join(one.rollout.id for one in partials), "measuring")
             log.warning("metrics_unavailable", **{**problem.context, "problem": str(problem)})
-            if isinstance(problem, MetricsError) and not isinstance(problem, MetricsRefusedError):
-                if problem.denied:
-                    denied = Series(status=QueryStatus.FORBIDDEN, message=str(problem))
-                    return {**unread, **dict.fromkeys(queries, denied)}
-                return str(problem)
-            raise _QueryRefusedError(str(problem)) from error
+            if not isinstance(problem, MetricsError) or isinstance(problem, MetricsRefusedError):
+                return None if len(partials) > 1 else str(problem)
+            if problem.denied:
+                denied = Series(status=QueryStatus.FORBIDDEN, message=str(problem))
+                return {**unread, **dict.fromkeys(queries, denied)}
+            return str(problem)
 
     def _alarm_readings(self, partials: Sequence[PartialObservation]) -> Mapping[str, AlarmReading]:
         """Return the states of the alarms that `partials` need, from one read.
@@ -264,9 +248,6 @@ class Observer(Immutable):
         names = list(dict.fromkeys(name for partial in partials for name in partial.needs.alarms))
         if not names:
             return {}
-        if self.alarms is None:
-            unread = AlarmReading(AlarmState.UNREAD, reason="no alarms can be read from here")
-            return dict.fromkeys(names, unread)
         try:
             readings = self.alarms.states(names)
         except Exception as error:  # noqa: BLE001 - an alarm that is not read is a finding

@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 from controller.core.policy.notify import Recipient
 from controller.core.policy.sources import SourceSpec
@@ -11,18 +10,16 @@ from controller.core.recipients import RecipientList, resources_of
 from controller.core.visit_order import name_of
 from controller.errors import RecipientNotListedError, StoreError
 
-_Answer: TypeAlias = RecipientList | StoreError | None
-
 
 @dataclass(slots=True, eq=False)
 class RecipientCheck:
     """Checks recipients, and remembers what it refused. The list is read once, at the first check.
 
-    read: `RecipientReader.recipients` of the store.
+    read: `Store.recipients` of the store.
     """
 
     read: Callable[[], RecipientList | None]
-    _answers: list[_Answer] = field(default_factory=list)
+    _answers: list[RecipientList | StoreError | None] = field(default_factory=list)
     _refusals: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
     def begin(self) -> None:
@@ -47,19 +44,16 @@ class RecipientCheck:
         return "; ".join(dict.fromkeys(self._refusals.get(rollout_id, ())))
 
     def _check(self, name: str, recipient: Recipient) -> None:
-        listed = self._listed()
-        if isinstance(listed, StoreError):
-            raise StoreError(f"nothing was sent: {listed}") from listed
-        if listed is not None and (withheld := listed.withheld(name, resources_of(recipient))):
-            raise RecipientNotListedError.of(name, recipient.display_name, withheld)
-
-    def _listed(self) -> _Answer:
         if not self._answers:
             try:
                 self._answers.append(self.read())
             except StoreError as error:
                 self._answers.append(error)
-        return self._answers[0]
+        listed = self._answers[0]
+        if isinstance(listed, StoreError):
+            raise StoreError(f"nothing was sent: {listed}") from listed
+        if listed is not None and (withheld := listed.withheld(name, resources_of(recipient))):
+            raise RecipientNotListedError.of(name, recipient.display_name, withheld)
 
 
 def withheld_sources(
@@ -67,7 +61,7 @@ def withheld_sources(
 ) -> dict[SourceSpec | None, str]:
     """Return the sources of metrics that must not get their secret, each with the reason.
 
-    read: `RecipientReader.recipients` of the store; called only where a source has a secret.
+    read: `Store.recipients` of the store; called only where a source has a secret.
     used: rollouts and the sources of their metrics. What any of them may use is not withheld.
     """
     policies: dict[SourceSpec | None, dict[str, None]] = {}

@@ -6,10 +6,9 @@ from datetime import timedelta
 from controller.core.observation import TargetReading
 from controller.core.words.next_action import next_action
 from controller.engine import time_limits
-from controller.engine.deliver import Delivery, OutboxDelivery
 from controller.engine.execute import Executor, TickOutcome
 from controller.engine.isolation import problem_of
-from controller.engine.outbox import delivery_priority
+from controller.engine.outbox import Delivery, OutboxDelivery, delivery_priority
 from controller.engine.recipients import RecipientCheck
 from controller.immutable import Immutable, replace
 from controller.ports.clock import Clock

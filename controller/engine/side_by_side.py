@@ -35,15 +35,12 @@ class Late(Protocol[_Value_co]):
     @property
     def is_over(self) -> bool:
         """Whether all of its results were taken."""
-        ...
 
     def take(self) -> Sequence[_Value_co]:
         """Return the results of what has ended since the last call; raise what it raised."""
-        ...
 
     def wait(self) -> None:
         """Wait a moment for more results."""
-        ...
 
 
 class Results(Immutable, Generic[_Value]):
@@ -74,7 +71,6 @@ class Run(Protocol):
         until the work ends. always: also after a stop signal; else no further item is begun then,
         and has no result.
         """
-        ...
 
 
 def one_by_one(

@@ -17,18 +17,18 @@ the end.
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import chain
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from controller.core.decision import SetZero
+from controller.core.rollout import Phase
 from controller.core.visit_order import Turns, is_late
-from controller.engine import time_limits
+from controller.engine import exit_status, time_limits
 from controller.engine.execute import TickOutcome
 from controller.engine.lease import Busy, Grant, LeasedRollout, SkippedRollout, Slice
-from controller.engine.outcomes import Judged, Looked, Outcome, TickResult
 from controller.engine.sender import Sender
 from controller.engine.side_by_side import Late, Run, until_stop
-from controller.engine.visitor import Visitor, batches
-from controller.errors import UnknownRolloutError
+from controller.engine.visitor import Judged, Looked, Outcome, Visitor, batches
+from controller.errors import Exit, UnknownRolloutError
 from controller.immutable import Immutable, replace
 from controller.process import logging, signals
 
@@ -39,11 +39,23 @@ _Result = TypeVar("_Result")
 _Leased = TypeVar("_Leased", bound=LeasedRollout | Judged)
 
 
-class _LateStage(Immutable, Generic[_Result]):
-    """Work of a stage that is late, and what to do with its results."""
+class TickResult(Immutable):
+    """The visits of a tick. skips: the rollouts that it did not visit, each with its error.
 
-    work: Late[_Result]
-    then: Callable[[Sequence[_Result]], None]
+    later: the phases of the rollouts that are not due yet. late: how many visited ones had no tick
+    for too long before this one.
+    """
+
+    visits: list[TickOutcome]
+    skips: Sequence[SkippedRollout] = ()
+    later: Sequence[Phase] = ()
+    late: int = 0
+
+    @property
+    def status(self) -> Exit:
+        """The most urgent exit status of its visits and skips: 5, 1, 6, 75, else 0."""
+        skipped = [Exit.INTERNAL] if self.skips else []
+        return exit_status.worst((*skipped, *map(exit_status.of_tick, self.visits)))
 
 
 class Tick:
@@ -60,11 +72,11 @@ class Tick:
         self._busy: list[TickOutcome] = []
         self._retries: list[Judged] = []
         self._for_hooks: list[Judged] = []
-        self._late: list[_LateStage[Any]] = []
+        # Work of stages that is late, and what to do with its results.
+        self._late: list[tuple[Late[Any], Callable[[Sequence[Any]], None]]] = []
         self._acting_on = set[str]()
         self._late_ids = set[str]()
         self._must_exist = False  # whether an unknown rollout ends the tick
-        self._is_shared = False  # whether ticks that run at once share the rollouts
 
     def visit(self, ids: Sequence[str], *, must_exist: bool = False) -> TickResult:
         """Visit `ids`; deliver their messages before hooks are called, and after.
@@ -76,10 +88,16 @@ class Tick:
             changed.
         """
         size = max(1, len(ids)) if must_exist else time_limits.SLICE
-        self._must_exist, self._is_shared = must_exist, len(ids) > 1 and not must_exist
+        self._must_exist = must_exist
+        is_shared = len(ids) > 1 and not must_exist  # ticks that run at once share the rollouts
+        since = self._visitor.started_at if is_shared else None
         try:
             for begin in until_stop(range(0, len(ids), size)):
-                self._visit_slice(ids[begin : begin + size])
+                lease = partial(self._lease, Slice(self._visitor.end, since))
+                # An unknown rollout is reported before anything is changed.
+                some = ids[begin : begin + size]
+                self._start(lease, some, self._check_owners, for_all=must_exist)
+                self._finish_slice()
                 self._go_on_with_late_work()
             self._finish_late_work()
             self._visits, left = self._sender.send_all(self._visits)
@@ -100,13 +118,6 @@ class Tick:
             self._run(self._visitor.leases.release, self._take_leases(left_over), always=True)
 
     # --- the stages of a slice --------------------------------------------------------------------
-
-    def _visit_slice(self, ids: Sequence[str]) -> None:
-        since = self._visitor.started_at if self._is_shared else None
-        lease = partial(self._lease, Slice(self._visitor.end, since))
-        # An unknown rollout is reported before anything is changed.
-        self._start(lease, ids, self._check_owners, for_all=self._must_exist)
-        self._finish_slice()
 
     def _lease(self, together: Slice, rollout_id: str) -> Grant:
         grant = self._visitor.leases.lease(together, rollout_id)
@@ -223,24 +234,24 @@ class Tick:
         patience = None if for_all else time_limits.PATIENCE
         done = self._run(work, items, patience, always=always)
         if done.late is not None:
-            self._late.append(_LateStage(done.late, then))
+            self._late.append((done.late, then))
         then(done.in_time)
 
     def _go_on_with_late_work(self) -> None:
         """Go on with what has ended of the work that was late."""
         stages, self._late = self._late, []
-        for stage in stages:
-            results = stage.work.take()
-            if not stage.work.is_over:
-                self._late.append(stage)
+        for work, then in stages:
+            results = work.take()
+            if not work.is_over:
+                self._late.append((work, then))
             if results:
-                stage.then(results)
+                then(results)
         self._finish_slice()
 
     def _finish_late_work(self) -> None:
         """Wait for all work that is late, and go on with it."""
         while self._late:
-            self._late[0].work.wait()
+            self._late[0][0].wait()
             self._go_on_with_late_work()
 
     def _acting(self, work: Callable[[_Leased], _Result]) -> Callable[[_Leased], _Result]:

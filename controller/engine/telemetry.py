@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from controller.core.decision import Alert
-from controller.engine.outcomes import TickResult
+from controller.engine.slices import TickResult
 from controller.errors import TickDeadlineError
 
 _UNITS: Final = {"DurationMs": "Milliseconds", "DataLagSeconds": "Seconds"}
@@ -31,9 +31,14 @@ def tick_summary(
     data_lag: the age of the newest datapoint that the tick has read; None when it has read none.
     The status is the one before `--scheduled` maps it.
     """
+    kinds = {"unconfirmed": Alert.ROLLBACK_UNCONFIRMED, "drifted": Alert.DRIFT}
     visited = [visit.rollout for visit in result.visits if not visit.busy]
     alerts = Counter(alert for visit in result.visits for alert in visit.alerts)
     problems = sum(bool(visit.problem) for visit in result.visits)
+    busy = len(result.visits) - len(visited)
+    # A tick that did not visit every rollout cannot report that none has an alert: such a count is
+    # left out, and an alarm on this metric keeps its state.
+    complete = not (result.skips or problems or busy)
     verdicts = Counter(str(finding.verdict) for one in visited for finding in one.evidence.findings)
     return {
         "status": int(result.status),
@@ -44,25 +49,13 @@ def tick_summary(
         "late": result.late + sum(isinstance(one.error, TickDeadlineError) for one in result.skips),
         "rollouts": dict(Counter(map(str, [*(one.phase for one in visited), *result.later]))),
         "verdicts": dict(verdicts),
-        "busy": len(result.visits) - len(visited),
+        "busy": busy,
         "errors": len(result.skips) + problems,
-        **_alert_counts(result, alerts),
+        **{name: alerts[one] for name, one in kinds.items() if alerts[one] or complete},
         "calls": dict(calls),
         "throttled": throttled,
         "data_lag_s": None if data_lag is None else round(data_lag.total_seconds()),
     }
-
-
-def _alert_counts(result: TickResult, alerts: Mapping[Alert, int]) -> dict[str, int]:
-    """Return how many rollouts have an alert, by kind.
-
-    A tick that did not visit every rollout cannot report 0: such a count is left out, and an alarm
-    on this metric keeps its state.
-    """
-    kinds = {"unconfirmed": Alert.ROLLBACK_UNCONFIRMED, "drifted": Alert.DRIFT}
-    incomplete = bool(result.skips) or any(visit.problem or visit.busy for visit in result.visits)
-    counts = {name: alerts[alert] for name, alert in kinds.items()}
-    return {name: count for name, count in counts.items() if count or not incomplete}
 
 
 def embedded_metrics(summary: Mapping[str, Any], namespace: str, now: datetime) -> dict[str, Any]:

@@ -20,17 +20,16 @@ from controller.core.repeated_state import check_state
 from controller.core.transitions.rollback import has_own_rollback
 from controller.core.visit_order import Shard, Visits, in_turns
 from controller.engine import time_limits
-from controller.engine.deliver import Announce, OutboxDelivery, log_notice
 from controller.engine.execute import Executor, TickOutcome
 from controller.engine.hooks import ConsentHooks
 from controller.engine.isolation import problem_of
 from controller.engine.lease import LeaseManager, load_for_rollback, require_version
 from controller.engine.observe import Measurements, Observer
-from controller.engine.outcomes import TickResult
+from controller.engine.outbox import Announce, OutboxDelivery, log_notice
 from controller.engine.recipients import RecipientCheck
 from controller.engine.sender import Sender
 from controller.engine.side_by_side import Run, one_by_one
-from controller.engine.slices import Tick
+from controller.engine.slices import Tick, TickResult
 from controller.engine.visitor import Visitor
 from controller.immutable import replace
 from controller.ports.clock import Clock

@@ -8,12 +8,13 @@ from contextlib import nullcontext, suppress
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
+from typing import TypeAlias
 
 from controller.core.decide import decide
-from controller.core.decision import Decision, SetWeight, SetZero
+from controller.core.decision import Alert, Decision, SetWeight, SetZero
 from controller.core.events import Command, Commanded, LostSave, Observed, Seen, Verb
 from controller.core.judge.queries import JUDGED_PHASES
-from controller.core.observation import MetricQuery, QueryStatus
+from controller.core.observation import MetricQuery, QueryStatus, weight_of
 from controller.core.rollout import Phase, Rollout
 from controller.core.transitions.rollback import ROLLBACK_PHASES, lower_move
 from controller.core.words.notices import future_save
@@ -21,16 +22,10 @@ from controller.engine import time_limits
 from controller.engine.execute import Executor, TickOutcome
 from controller.engine.hooks import ConsentHooks
 from controller.engine.isolation import problem_of
-from controller.engine.lease import LeasedRollout, LeaseManager, skip_late
+from controller.engine.lease import LeasedRollout, LeaseManager, SkippedRollout, skip_late
 from controller.engine.observe import Measurements, Observer, PartialObservation, log_context
-from controller.engine.outcomes import Judged, Looked, Outcome
-from controller.errors import (
-    LeaseHeldError,
-    StateConflictError,
-    StoreError,
-    WriteRefusedError,
-)
-from controller.immutable import Immutable, replace
+from controller.errors import LeaseHeldError, StateConflictError, StoreError, WriteRefusedError
+from controller.immutable import Immutable, field, replace
 from controller.ports.clock import Clock
 from controller.ports.metrics import QUERIES_PER_CALL
 from controller.process import logging, signals
@@ -50,6 +45,47 @@ class _Stage(StrEnum):
     DECIDE = "deciding about"
     ASK_HOOKS = "asking hooks of"
     EXECUTE = "carrying out a decision about"
+
+
+class Looked(Immutable):
+    """A leased rollout with its target read, and what was measured for it so far.
+
+    measurements: None: the read was refused, and is to be made for each rollout alone.
+    """
+
+    leased: LeasedRollout
+    partial: PartialObservation
+    measurements: Measurements | None = field(default_factory=Measurements)
+
+
+class Judged(Immutable):
+    """A leased rollout with the decision about it, which is to be executed.
+
+    It is postponed until the others of its slice were visited when its first write of 0% failed,
+    or an operator may be about to record the 0% that was found; and until all rollouts were, when
+    its hooks must be called.
+    """
+
+    leased: LeasedRollout
+    partial: PartialObservation
+    event: Seen
+    decision: Decision
+
+    @property
+    def needs_hooks(self) -> bool:
+        """True when hooks must be called, and False otherwise."""
+        return bool(self.decision.hooks_to_call)
+
+    @property
+    def may_be_by_hand(self) -> bool:
+        """True when 0% is new after a success: it may be a rollback that is not recorded yet."""
+        is_new = self.decision.alert is Alert.DRIFT
+        is_new = is_new and self.partial.rollout.phase is Phase.SUCCEEDED
+        return is_new and weight_of(self.partial.target) == 0
+
+
+Outcome: TypeAlias = TickOutcome | SkippedRollout | Judged
+"""What a tick came to with one rollout; `Judged`: its execution is postponed."""
 
 
 class Visitor(Immutable):

@@ -84,7 +84,9 @@ class Tail:
                 log.warning("logs_unavailable", group=self.group, problem=str(error))
             else:
                 start, failures = end, 0
-                self._forget(start - OVERLAP)
+                # The ids of events that are not read again are dropped: memory stays bounded.
+                limit = (start - OVERLAP).timestamp() * 1_000
+                self._seen_ids = {one: at for one, at in self._seen_ids.items() if at >= limit}
             remaining = until - self.clock.now()
             if remaining <= timedelta():
                 return
@@ -97,11 +99,6 @@ class Tail:
             new_events = [one for one in page if one.id not in self._seen_ids]
             self._seen_ids.update((event.id, event.at_ms) for event in new_events)
             yield from sorted(new_events, key=_by_time)
-
-    def _forget(self, before: datetime) -> None:
-        """Drop the ids of events that are not read again, so that memory stays bounded."""
-        limit = before.timestamp() * 1_000
-        self._seen_ids = {one: at_ms for one, at_ms in self._seen_ids.items() if at_ms >= limit}
 
     def _truncation(self, events_read: int, pages: int, deadline: datetime) -> str:
         """Return why reading stops here; empty while within the limits."""

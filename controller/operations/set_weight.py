@@ -3,7 +3,6 @@
 An override pauses the active rollout, records that, and then writes the weight once.
 """
 
-from collections.abc import Iterator
 from datetime import datetime
 
 from controller.core.commands import ALLOWED_PHASES
@@ -53,12 +52,18 @@ def set_weight(
         return SetWeightOutcome(before, before, written=False)
     if before.weight is None or weight > before.weight:
         check_act(runner.store, "set-weight", f"set-weight {weight}")
-    owners = list(_owners(runner, policy, before))
+    held_by = dict.fromkeys(map(runner.store.owner, policy.target.locks(before.identity)))
+    owners = [runner.store.load(one) for one in held_by if one is not None]
     active = next((owner for owner in owners if not owner.final), None)
     if active is None:
         now = runner.clock.now()
         _check_guard(owners, weight, now)
-        notes = tuple(_drift_note(owner) for owner in owners if owner.is_watched(now))
+        notes = tuple(
+            f"{owner.id} has ended and is still watched: the next tick reports this weight as "
+            "drift, once, and leaves it as it is"
+            for owner in owners
+            if owner.is_watched(now)
+        )
         rolled_back = None if before.may_exceed(weight) else _rollback_of(runner, policy, before)
         if rolled_back is not None:
             command = Command(Verb.SET_WEIGHT, reason, weight=weight, retry=True)
@@ -99,13 +104,6 @@ def _override(
     if reading.may_exceed(weight) and reading.token != before.token:
         reading = shift_and_confirm(target, reading, weight, runner.clock)
     return SetWeightOutcome(before, reading, written=True, paused=visit.rollout)
-
-
-def _owners(runner: Runner, policy: Policy, reading: TargetReading) -> Iterator[Rollout]:
-    """Yield the rollouts that own the variables of the target. Raises StoreError."""
-    for one in dict.fromkeys(map(runner.store.owner, policy.target.locks(reading.identity))):
-        if one is not None:
-            yield runner.store.load(one)
 
 
 def _rollback_of(runner: Runner, policy: Policy, reading: TargetReading) -> Rollout | None:
@@ -154,10 +152,3 @@ def _check_guard(owners: list[Rollout], weight: int, now: datetime) -> None:
                 f"{clock_text(state.watch_until)}, so the next tick would lower it again; run "
                 "this again after that"
             )
-
-
-def _drift_note(rollout: Rollout) -> str:
-    return (
-        f"{rollout.id} has ended and is still watched: the next tick reports this weight as drift, "
-        "once, and leaves it as it is"
-    )

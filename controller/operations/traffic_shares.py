@@ -23,7 +23,7 @@ from controller.core.units import (
     time_range_text,
 )
 from controller.flag import CANARY, EVENT, STABLE
-from controller.immutable import Immutable
+from controller.immutable import Immutable, replace
 from controller.operations.checks import Check, fail, ok, unread, warn
 from controller.ports.logs import EventSummary, LogEvent, parse_event
 
@@ -176,12 +176,7 @@ def event_share_checks(
         yield warn(EVENTS, detail, remedy)
         return
     share = _share_check(EVENTS, paths[CANARY], paths[STABLE], window)
-    yield Check(
-        share.what,
-        share.level,
-        share.detail + (f"; {truncation}" if truncation else ""),
-        share.remedy,
-    )
+    yield replace(share, detail=share.detail + (f"; {truncation}" if truncation else ""))
     yield from _weight_read_checks(checks, window)
 
 
@@ -224,19 +219,16 @@ def _share_check(what: str, canary: int, stable: int, window: SettledWindow) -> 
     requests = canary + stable
     low, high = acceptance_region(requests, window.weight / 100, CONFIDENCE)
     share = format_percent(canary / requests, SHARE_DIGITS)
+    expected = number_text(low) if low == high else f"{number_text(low)} to {number_text(high)}"
     detail = (
         f"{number_text(canary)} of {count_text(requests, 'request')} ({share}) took the canary "
-        f"{window.text}; {_range(low, high)} expected at {window.weight}% (99.9% confidence)"
+        f"{window.text}; {expected} expected at {window.weight}% (99.9% confidence)"
     )
     if not low <= canary <= high:
         return fail(what, detail, _remedy(window))
     if (low, high) == (0, requests):
         return warn(what, detail, "too few requests to decide; use more --minutes")
     return ok(what, detail)
-
-
-def _range(low: int, high: int) -> str:
-    return number_text(low) if low == high else f"{number_text(low)} to {number_text(high)}"
 
 
 def _remedy(window: SettledWindow) -> str:

@@ -10,29 +10,13 @@ from typing import Final
 from controller.core.judge.criterion_judge import judges_of
 from controller.core.judge.findings import Verdict
 from controller.core.judge.queries import aligned_span
-from controller.core.observation import (
-    MetricQuery,
-    Series,
-    Span,
-    TargetReading,
-    UnreadableTarget,
-)
+from controller.core.observation import MetricQuery, Series, Span, TargetReading, UnreadableTarget
 from controller.core.policy import Policy
 from controller.core.rollout import Phase, Rollout
-from controller.core.units import (
-    MINUTE_S,
-    clock_text,
-    from_unix,
-)
+from controller.core.units import MINUTE_S, clock_text, from_unix
 from controller.core.words.findings import sentence_of
 from controller.core.words.next_action import ways_out_of_drift
-from controller.errors import (
-    LogsError,
-    MetricsError,
-    NoLogGroupError,
-    NoStoreError,
-    StoreError,
-)
+from controller.errors import LogsError, MetricsError, NoLogGroupError, NoStoreError, StoreError
 from controller.immutable import Immutable
 from controller.operations.checks import Check, CheckLevel, fail, ok, unread, warn
 from controller.operations.live_checks.target import (
@@ -97,17 +81,15 @@ def target_checks(
     if isinstance(target, UnreadableTarget):
         yield unreadable_check(target, unread)
         return
-    yield weight_check(target) if rollout is None else _expected_check(rollout, target, now)
+    if rollout is None:
+        yield weight_check(target)
+    elif target.weight == rollout.weight:
+        yield ok(WEIGHT, f"{weight_text(target)}, as {rollout.id} expects")
+    else:
+        level, relation, remedy = _weight_difference(rollout, target, now)
+        yield Check(WEIGHT, level, f"{weight_text(target)}, but {rollout.id} {relation}", remedy)
     yield from _boolean_checks(policy, target)
     yield update_check(target)
-
-
-def _expected_check(rollout: Rollout, target: TargetReading, now: datetime) -> Check:
-    """Return the check that the live weight is the one that `rollout` expects."""
-    if target.weight == rollout.weight:
-        return ok(WEIGHT, f"{weight_text(target)}, as {rollout.id} expects")
-    level, relation, remedy = _weight_difference(rollout, target, now)
-    return Check(WEIGHT, level, f"{weight_text(target)}, but {rollout.id} {relation}", remedy)
 
 
 def _weight_difference(
@@ -149,15 +131,11 @@ def _boolean_checks(policy: Policy, target: TargetReading) -> Iterator[Check]:
         yield fail(BOOLEAN, detail, SET_ONE_WEIGHT)
     else:
         found = " and ".join(f"{name}={value}" for name, value in others)
-        yield ok(BOOLEAN, f"{found}, as it should be {_boolean_range(policy, target.weight)}")
-
-
-def _boolean_range(policy: Policy, weight: int) -> str:
-    """Return at which weights the settings beside the weight are what they are at `weight`."""
-    if weight == 100:
-        return "at 100%"
-    _, *others = policy.target.settings(100).values()
-    return f"below 100% ({' and '.join(others)} only at 100%)"
+        _, *full = policy.target.settings(100).values()
+        when = f"below 100% ({' and '.join(full)} only at 100%)"
+        if target.weight == 100:
+            when = "at 100%"
+        yield ok(BOOLEAN, f"{found}, as it should be {when}")
 
 
 # --- The leak check after a rollback --------------------------------------------------------------

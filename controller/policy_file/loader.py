@@ -13,14 +13,7 @@ from typing import Final, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
-from controller.core.policy import (
-    BurnRate,
-    Criterion,
-    Metric,
-    Policy,
-    Threshold,
-    aws_metrics,
-)
+from controller.core.policy import BurnRate, Criterion, Metric, Policy, Threshold, aws_metrics
 from controller.core.policy.aws_metrics import has_one_publisher
 from controller.core.policy.comparison import Level, Ratio
 from controller.core.policy.field_types import Model

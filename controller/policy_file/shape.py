@@ -228,7 +228,9 @@ def message(item: ErrorDetails, fields: Iterable[str] = (), form: str = "") -> s
     that does not match its pattern.
     """
     if item["type"] == "extra_forbidden":
-        return _unknown_key(str(item["loc"][-1]), list(fields))
+        key, known = str(item["loc"][-1]), list(fields)
+        field, instead = _ELSEWHERE.get(key.lower().replace("_", ""), ("", ""))
+        return f"unknown key; {instead if field in known else suggestion(key, known)}"
     template = _MESSAGES.get(item["type"])
     if item["type"] == "value_error":
         return item["msg"].removeprefix("Value error, ")
@@ -238,14 +240,6 @@ def message(item: ErrorDetails, fields: Iterable[str] = (), form: str = "") -> s
     if item["type"] == "int_type" and (number := _NUMBER.fullmatch(str(item["input"]))):
         return f"expected a whole number: {number[1]}, not {quote_value(item['input'])}"
     return template.format(value=quote_value(item["input"]), form=form, **facts)
-
-
-def _unknown_key(key: str, fields: Sequence[str]) -> str:
-    """Return what to write instead of `key`, or which of `fields` is near it."""
-    field, instead = _ELSEWHERE.get(key.lower().replace("_", ""), ("", ""))
-    if field in fields:
-        return f"unknown key; {instead}"
-    return f"unknown key; {suggestion(key, fields)}"
 
 
 # What an author writes instead of a whole number: `50%`, `"50"`.

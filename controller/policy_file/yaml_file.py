@@ -41,10 +41,6 @@ class YamlSource(Immutable):
         """Mappings, lists, text, numbers, true, false and None; None where a mistake took it."""
         return self.root.data
 
-    def report(self, problems: Iterable[PolicyMistake] = ()) -> list[str]:
-        """Return `flaws` as lines."""
-        return [str(flaw) for flaw in self.flaws(problems)]
-
     def flaws(self, problems: Iterable[PolicyMistake] = ()) -> list[Flaw]:
         """Return each mistake of the YAML and each of `problems` at its place, in file order.
 
@@ -68,8 +64,9 @@ class YamlSource(Immutable):
                 (id(node), problem.place[level:], problem.message)
                 for level, node in enumerate(nodes)
             }
-            position = self._position(problem, nodes)
-            file = nodes[-1].file
+            file, position = nodes[-1].file, nodes[-1].position
+            if problem.at_key and not rest and len(nodes) > 1:
+                position = nodes[-2].keys.get(problem.place[-1], position)
             flaw = _flaw(file or self.name, position, problem.place, problem.message)
             items.append((file, position, flaw))
         return [flaw for _, _, flaw in sorted(items, key=lambda item: item[:2])]
@@ -86,13 +83,6 @@ class YamlSource(Immutable):
                 break
             nodes.append(child)
         return nodes
-
-    def _position(self, problem: PolicyMistake, nodes: list[Node]) -> Position:
-        """Return the position to report of a problem, at the end of `nodes`."""
-        found = len(nodes) - 1 == len(problem.place)
-        if problem.at_key and found and len(nodes) > 1:
-            return nodes[-2].keys.get(problem.place[-1], nodes[-1].position)
-        return nodes[-1].position
 
 
 def read(path: Path, limits: DocumentLimits | None = None) -> YamlSource:

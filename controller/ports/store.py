@@ -37,7 +37,28 @@ def visit_deadline(rollout: Rollout) -> datetime | None:
     return max((*watches, *deliveries), default=None)
 
 
-class StateStore(Protocol):
+class Exposures(Protocol):
+    """Answers when targets had a weight."""
+
+    def exposures(self, target: str, locks: Sequence[str]) -> Sequence[Exposure]:
+        """Return when rollouts had a weight above 0, the earliest first.
+
+        Includes the rollouts that owned any of `locks`, which are locks of `target`; a store may
+        add others of that target, and may merge the oldest exposures into one.
+        """
+
+
+class RulesReader(Protocol):
+    """Answers what the owner of the store requires of policies."""
+
+    def rules(self) -> str | None:
+        """Return the rules as their owner wrote them; None: there are none.
+
+        Raises StoreError when they cannot be read. A text that is no rules is returned, too.
+        """
+
+
+class Store(Exposures, RulesReader, Protocol):
     """Stores rollouts and their history; state and history are written together or not at all.
 
     A lease keeps two runs from doing the same work at once. It does not protect the state: the
@@ -60,7 +81,6 @@ class StateStore(Protocol):
         hold: when the lease of this run ends; None: there is no lease.
         Raises TargetTakenError with the owner's id, StateConflictError when the id exists.
         """
-        ...
 
     def acquire(self, rollout_id: str, now: datetime, until: datetime) -> Rollout:
         """Return the rollout with a lease, which ends with a save, a release, or at `until`.
@@ -69,22 +89,18 @@ class StateStore(Protocol):
         a lease that ends later than twice the requested length: it was given by a wrong clock.
         Raises LeaseHeldError while another run has the lease, UnknownRolloutError, StoreError.
         """
-        ...
 
     def release(self, rollout_id: str) -> None:
         """End the lease of this run, if it still has it. Raises StoreError."""
-        ...
 
     def load(self, rollout_id: str) -> Rollout:
         """Return the rollout without a lease. Raises UnknownRolloutError, StoreError."""
-        ...
 
     def load_all(self, ids: Sequence[str]) -> Sequence[Rollout | StoreError]:
         """Return what `load` returns or raises for each of `ids`, in their order, by few reads.
 
         Raises StoreError when the store cannot be read.
         """
-        ...
 
     def save(
         self,
@@ -104,11 +120,8 @@ class StateStore(Protocol):
         it or took the lease over, UnknownRolloutError when it was never created, and NotOwnerError
         when it does not own all of `locks`.
         """
-        ...
 
-
-class Catalogue(Protocol):
-    """Finds rollouts in a store."""
+    # --- finding rollouts -----------------------------------------------------------------------
 
     def active(self, now: datetime, names: Collection[str] = ()) -> Sequence[str]:
         """Return the ids of the rollouts that ticks visit, in the order of their visits.
@@ -119,74 +132,50 @@ class Catalogue(Protocol):
         names: only rollouts of these names, rollbacks first and the others in any order; empty:
             all.
         """
-        ...
 
     def visits(self, now: datetime, names: Collection[str] = ()) -> Visits:
         """Return which of the `active` rollouts are due at `now`, in their order."""
-        ...
 
     def all(self) -> Sequence[str]:
         """Return the ids of all rollouts, oldest first."""
-        ...
 
     def scan(self) -> Iterator[str]:
         """Yield the ids of all records, in any order and page by page, also of damaged ones.
 
         Unlike the lists, it uses no index, so it also finds a record that an index lacks.
         """
-        ...
 
     def of_name(self, name: str) -> Sequence[str]:
         """Return the ids of all rollouts of this name, the first attempt first."""
-        ...
 
     def newest_entry(self, rollout_id: str) -> Entry | None:
         """Return the last entry of a history, whatever its rollout says; None when there is none.
 
         Raises StoreError when it cannot be read, or is damaged.
         """
-        ...
 
     def history(self, rollout_id: str, most: int | None = None) -> Sequence[Entry]:
         """Return the entries of a rollout, the oldest first. Raises UnknownRolloutError.
 
         most: how many are read; None: all.
         """
-        ...
 
     def entries(self, rollout_id: str) -> Iterator[Entry]:
         """Yield what `history` returns, and keep no more than a page of it.
 
         Between two entries the store is as free for others as it is without a reader.
         """
-        ...
 
-
-class Exposures(Protocol):
-    """Answers when targets had a weight."""
-
-    def exposures(self, target: str, locks: Sequence[str]) -> Sequence[Exposure]:
-        """Return when rollouts had a weight above 0, the earliest first.
-
-        Includes the rollouts that owned any of `locks`, which are locks of `target`; a store may
-        add others of that target, and may merge the oldest exposures into one.
-        """
-        ...
-
-
-class Ownership(Exposures, Protocol):
-    """Answers which rollout owns a target."""
+    # --- who owns a target ----------------------------------------------------------------------
 
     def owner(self, lock: str) -> str | None:
         """Return the id of the rollout that owns `lock`; None: there is none."""
-        ...
 
     def holder(self, lock: str) -> LockHolder | None:
         """Return the owner of `lock`; None: there is none. Raises StoreError when it is damaged.
 
         Reads the record of the lock alone, and not that of the rollout that owns it.
         """
-        ...
 
     def owners(self, locks: Collection[str]) -> Mapping[str, str | None]:
         """Return the id of the rollout that owns each of `locks`, from one read.
@@ -194,7 +183,6 @@ class Ownership(Exposures, Protocol):
         A lock without an owner is left out; None: the lock is damaged. Raises StoreError when they
         cannot be read.
         """
-        ...
 
     def owners_and_requests(
         self, locks: Collection[str], ids: Collection[str]
@@ -204,7 +192,6 @@ class Ownership(Exposures, Protocol):
         These are the requests of roles that may only lower, each with its reason as one line; from
         the same read. Raises StoreError when it cannot be read.
         """
-        ...
 
     def request_rollback(self, rollout_id: str, why: str) -> None:
         """Keep a request for the rollback of an open rollout, for its next tick.
@@ -212,7 +199,6 @@ class Ownership(Exposures, Protocol):
         It is kept apart from the rollout, for a role that may write nothing else, and is never
         taken back. Raises StoreError, and UsageError where a store takes no requests.
         """
-        ...
 
     def owns(self, rollout_id: str, locks: Sequence[str]) -> bool:
         """Tell whether a rollout still owns all of `locks`, which are those of its target.
@@ -220,11 +206,45 @@ class Ownership(Exposures, Protocol):
         A final rollout that lost one of them owns nothing: a target is not watched in part. From
         its next save through this object on, it is visited only to deliver its messages.
         """
-        ...
 
+    # --- beside the rollouts --------------------------------------------------------------------
 
-class Archive(Protocol):
-    """Imports rollouts from another store."""
+    def red_before(self, rollout_id: str) -> Mapping[str, float | None] | None:
+        """Return what was red at its start, as `FixStart` has it; None: it may be no fix.
+
+        Reads the item that `create` wrote apart from the rollout. Raises StoreError when it cannot
+        be read, or is damaged.
+        """
+
+    def recipients(self) -> RecipientList | None:
+        """Return which resources policies may use for messages and hooks; None: any.
+
+        Raises StoreError when it cannot be read, or is damaged.
+        """
+
+    def set_recipients(self, recipients: RecipientList | None) -> None:
+        """Replace the list, whatever it was; None: remove it. Raises StoreError.
+
+        It is kept apart from what a role that is bound to a policy may write.
+        """
+
+    def set_rules(self, rules: str | None) -> None:
+        """Replace the rules, whatever they were; None: remove them. Raises StoreError.
+
+        They are kept apart from what a role for ticks, starts or operators may write.
+        """
+
+    def format(self) -> int:
+        """Return the format in which new rollouts are stored (`core.stored_formats`).
+
+        A role that is bound to a policy may read it, and not write it. Raises StoreError when this
+        version does not read it.
+        """
+
+    def set_format(self, stored_format: int) -> None:
+        """Set the format. Rollouts in the store keep theirs. Raises StoreError."""
+
+    # --- a copy from another store --------------------------------------------------------------
 
     def receive(
         self,
@@ -239,83 +259,3 @@ class Archive(Protocol):
         The rollout is visible only once all of it is written; a call after an interrupted one
         continues it. Raises what `create` raises.
         """
-        ...
-
-
-class FixReader(Protocol):
-    """Answers what a rollout was allowed to be started as a fix with."""
-
-    def red_before(self, rollout_id: str) -> Mapping[str, float | None] | None:
-        """Return what was red at its start, as `FixStart` has it; None: it may be no fix.
-
-        Reads the item that `create` wrote apart from the rollout. Raises StoreError when it cannot
-        be read, or is damaged.
-        """
-        ...
-
-
-class RecipientReader(Protocol):
-    """Answers which resources policies may use to send messages and to call hooks."""
-
-    def recipients(self) -> RecipientList | None:
-        """Return the list of recipients; None: there is none, and policies may use any resource.
-
-        Raises StoreError when it cannot be read, or is damaged.
-        """
-        ...
-
-
-class Recipients(RecipientReader, Protocol):
-    """Keeps the list of recipients, apart from what a role that is bound to a policy may write."""
-
-    def set_recipients(self, recipients: RecipientList | None) -> None:
-        """Replace the list, whatever it was; None: remove it. Raises StoreError."""
-        ...
-
-
-class RulesReader(Protocol):
-    """Answers what the owner of the store requires of policies."""
-
-    def rules(self) -> str | None:
-        """Return the rules as their owner wrote them; None: there are none.
-
-        Raises StoreError when they cannot be read. A text that is no rules is returned, too.
-        """
-        ...
-
-
-class OwnersRules(RulesReader, Protocol):
-    """Keeps the rules, apart from what a role for ticks, starts or operators may write."""
-
-    def set_rules(self, rules: str | None) -> None:
-        """Replace the rules, whatever they were; None: remove them. Raises StoreError."""
-        ...
-
-
-class StoreFormat(Protocol):
-    """Keeps the format in which new rollouts are stored (`core.stored_formats`).
-
-    A role that is bound to a policy may read it, and not write it.
-    """
-
-    def format(self) -> int:
-        """Return the format. Raises StoreError when this version does not read it."""
-        ...
-
-    def set_format(self, stored_format: int) -> None:
-        """Set the format. Rollouts in the store keep theirs. Raises StoreError."""
-        ...
-
-
-class Store(
-    StateStore,
-    Catalogue,
-    Ownership,
-    Archive,
-    FixReader,
-    Recipients,
-    OwnersRules,
-    StoreFormat,
-    Protocol,
-):
-    """Everything that a store of rollouts provides."""

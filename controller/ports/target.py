@@ -45,6 +45,10 @@ def unreadable(error: TargetError) -> UnreadableTarget:
     return UnreadableTarget(str(error), permanent=isinstance(error, WriteRefusedError))
 
 
+ReadingCheck: TypeAlias = Callable[[TargetReading], object]
+"""Gets the reading before each write; an exception of it ends the attempts."""
+
+
 class Target(Protocol):
     """Holds the weight of a rollout, such as the environment variable of a Lambda function."""
 
@@ -63,17 +67,12 @@ class Target(Protocol):
         """
 
     def lower_to_zero(
-        self,
-        within: timedelta,
-        *,
-        outdated_token: str = "",
-        check: Callable[[TargetReading], object] | None = None,
+        self, within: timedelta, *, outdated_token: str = "", check: ReadingCheck | None = None
     ) -> None:
         """Write weight 0 over any other weight, trying again until it is accepted.
 
         outdated_token: the token of a raise to outdate: while the target has it, 0 is written even
             where the weight is 0 already, and a raise under this token is refused from then on.
-        check: gets the reading before each write; an exception of it ends the attempts.
         Raises WriteRefusedError at once when writing would lose settings, TargetError when
         `within` is over.
         """
@@ -139,11 +138,7 @@ class ObservedTarget(InspectableTarget, Protocol):
         raise WriteRefusedError(f"{weight}% was not set: {_OBSERVED}")
 
     def lower_to_zero(
-        self,
-        within: timedelta,
-        *,
-        outdated_token: str = "",
-        check: Callable[[TargetReading], object] | None = None,
+        self, within: timedelta, *, outdated_token: str = "", check: ReadingCheck | None = None
     ) -> None:
         """Raise WriteRefusedError: only an operator's command comes here."""
         raise WriteRefusedError(f"0% was not set: {_OBSERVED}")

@@ -109,15 +109,12 @@ class BestEffortStream:
             yield
         except (OSError, ValueError) as error:  # full, without a reader; closed
             self.problem = self.problem or error
-            self._redirect_to_devnull()
-
-    def _redirect_to_devnull(self) -> None:
-        """Discard buffered text: Python would write it again, and fail, when the process ends."""
-        with suppress(OSError, ValueError, AttributeError):
-            descriptor = self.fileno()
-            devnull = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(devnull, descriptor)
-            os.close(devnull)
+            # Discards buffered text: Python would write it again, and fail, when the process ends.
+            with suppress(OSError, ValueError, AttributeError):
+                descriptor = self.fileno()
+                devnull = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(devnull, descriptor)
+                os.close(devnull)
 
 
 class _RichBlocker:

@@ -89,13 +89,12 @@ StoreLocation: TypeAlias = SqliteLocation | DynamoDbLocation
 class FilePage(Immutable):
     """A page in a file. text: as it was named."""
 
-    path: Path
     text: str
 
-    @classmethod
-    def named(cls, text: str) -> "FilePage":
-        """Return the page in the file `text`."""
-        return cls(Path(text), text)
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+        return Path(self.text)
 
 
 class S3Page(Immutable):
@@ -149,7 +148,13 @@ def read(
     or number is one of `problems`: none may stop ticks or a rollback. Raises UsageError for an
     unknown kind of store, and for a missing store in a container.
     """
-    location = _store_location(environment, store_url)
+    if url := store_url or environment.get(STORE_VARIABLE):
+        location = parse_store_url(url)
+        if isinstance(location, SqliteLocation):
+            origin = FROM_OPTION if store_url else f"from {STORE_VARIABLE}"
+            location = replace(location, origin=origin)
+    else:
+        location = default_location(environment)
     name = _first_name([by, *map(environment.get, _ACTORS)])
     login = _first_name(map(environment.get, _LOGINS))
     namespace, url_problem = environment.get("ROLLOUTCTL_METRICS", ""), ""
@@ -171,17 +176,6 @@ def read(
     )
 
 
-def _store_location(environment: Mapping[str, str], store_url: str | None) -> StoreLocation:
-    """Return where rollouts are kept, by the option, the variable or the user's state directory."""
-    url = store_url or environment.get(STORE_VARIABLE)
-    if not url:
-        return default_location(environment)
-    location = parse_store_url(url)
-    if isinstance(location, SqliteLocation):
-        return replace(location, origin=FROM_OPTION if store_url else f"from {STORE_VARIABLE}")
-    return location
-
-
 def read_egress(environment: Mapping[str, str]) -> Egress:
     """Return how hooks and webhooks are reached; a wrong variable is its `problem`."""
     try:
@@ -197,21 +191,18 @@ def _private_hosts(text: str) -> tuple[frozenset[str], tuple["IPv4Network | IPv6
     networks: list[IPv4Network | IPv6Network] = []
     for host in text.lower().replace(",", " ").split():
         if _NETWORK.fullmatch(host):
-            networks.append(_network(host))
+            from ipaddress import ip_network
+
+            try:
+                networks.append(ip_network(host))
+            except ValueError as error:
+                why = f"is no such range ({one_line(str(error))})"
+                raise _private_hosts_error(host, why) from None
         elif _HOST.fullmatch(host):
             names.append(host)
         else:
             raise _private_hosts_error(host, "is neither")
     return frozenset(names), tuple(networks)
-
-
-def _network(text: str) -> "IPv4Network | IPv6Network":
-    from ipaddress import ip_network
-
-    try:
-        return ip_network(text)
-    except ValueError as error:
-        raise _private_hosts_error(text, f"is no such range ({one_line(str(error))})") from None
 
 
 def _private_hosts_error(text: str, why: str) -> UsageError:
@@ -297,7 +288,15 @@ def parse_store_url(url: str) -> StoreLocation:
             f"no store is called {url!r}; write sqlite:///rollouts.db (sqlite:////abs for an "
             "absolute path) or dynamodb://TABLE, whose name has 3 to 255 of A-Z a-z 0-9 _ . -"
         )
-    _refuse_absolute_by_mistake(path)
+    # A relative path that looks like an absolute one without its slash: its first folder is at the
+    # root of this machine, like `var`, and not in the working directory.
+    first, _, rest = path.partition("/")
+    in_root = first not in ("", ".", "..") and Path("/", first).is_dir()
+    if rest and in_root and not Path(first).exists():
+        raise UsageError(
+            f"{_SQLITE}{path} is a path below the working directory, which has no folder {first}; "
+            f"write {_SQLITE}/{path} for /{path}, or {_SQLITE}./{path}"
+        )
     return SqliteLocation(Path(path))
 
 
@@ -309,25 +308,11 @@ def parse_page_place(text: str) -> PageLocation:
     if not text.startswith(_S3):
         if not text or text.endswith("/") or not text.isprintable():
             raise UsageError(f"no file is called {text!r}; write FILE.html or s3://BUCKET/KEY")
-        return FilePage.named(text)
+        return FilePage(text)
     found = _BUCKET_AND_KEY.fullmatch(text.removeprefix(_S3))
     if found is None or not text.isprintable() or text.endswith("/"):
         raise UsageError(f"{text!r} names no object in S3; write s3://BUCKET/KEY")
     return S3Page(found[1], found[2])
-
-
-def _refuse_absolute_by_mistake(path: str) -> None:
-    """Raise UsageError for a relative path that looks like an absolute one without its slash.
-
-    Its first folder is at the root of this machine, like `var`, and not in the working directory.
-    """
-    first, _, rest = path.partition("/")
-    in_root = first not in ("", ".", "..") and Path("/", first).is_dir()
-    if rest and in_root and not Path(first).exists():
-        raise UsageError(
-            f"{_SQLITE}{path} is a path below the working directory, which has no folder {first}; "
-            f"write {_SQLITE}/{path} for /{path}, or {_SQLITE}./{path}"
-        )
 
 
 def default_location(environment: Mapping[str, str]) -> SqliteLocation:

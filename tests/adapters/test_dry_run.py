@@ -5,8 +5,6 @@ from pathlib import Path
 import pytest
 
 from controller.adapters.dry_run import (
-    DryRunChannelNotifier,
-    DryRunHooks,
     DryRunLog,
     DryRunStore,
     DryRunTarget,
@@ -177,15 +175,15 @@ def test_no_notice_is_sent(journal: DryRunLog) -> None:
 
 def test_no_message_is_sent_and_the_journal_names_the_channel(journal: DryRunLog) -> None:
     channel = SlackChannel.model_validate({"kind": "slack", "webhook": {"environment": "HOOK"}})
-    DryRunChannelNotifier(journal).deliver(channel, a_rollout(), a_message())
+    journal.deliver(channel, a_rollout(), a_message())
     assert journal.lines == ["send rolled_back (warning) to slack by the environment variable HOOK"]
 
 
 def test_no_hook_is_called_and_the_run_goes_on_as_if_it_allowed(journal: DryRunLog) -> None:
-    hooks, gate = DryRunHooks(journal), LambdaHook(kind="lambda", function="gate")
+    gate = LambdaHook(kind="lambda", function="gate")
     call = HookCall("before_advance", "delivery", "{}")
-    answer = hooks.ask(gate, call, within=MINUTE, private=())
-    hooks.tell(gate, HookCall("after_advance", "delivery", "{}"), within=MINUTE, private=())
+    answer = journal.ask(gate, call, within=MINUTE, private=())
+    journal.tell(gate, HookCall("after_advance", "delivery", "{}"), within=MINUTE, private=())
     assert answer == HookAnswer(Consent.GIVEN)
     assert journal.lines == [
         "call lambda gate (before_advance), and continue if it allows that",

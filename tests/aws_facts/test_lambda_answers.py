@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 from botocore.exceptions import ClientError
 
-from controller.adapters.targets.lambda_configuration import IAM
+from controller.adapters.targets.lambda_env import IAM
 from controller.adapters.targets.weight_variables import ENVIRONMENT_BYTES, environment_bytes
 from controller.errors import TargetError, WriteRefusedError
 from controller.tools.simulation.world import World

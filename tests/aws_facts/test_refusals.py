@@ -9,9 +9,10 @@ from xml.sax.saxutils import escape
 import pytest
 from botocore.exceptions import ClientError
 
-from controller.adapters.aws.call_limits import ATTEMPTS, SHORT_LIMITS
 from controller.adapters.aws.clients import (
+    ATTEMPTS,
     AWS_ERRORS,
+    SHORT_LIMITS,
     Clients,
     error_text,
     is_conflict,

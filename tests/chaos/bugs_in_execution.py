@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from controller.adapters.targets.lambda_configuration import Configuration, LambdaFunction
-from controller.adapters.targets.lambda_env import LambdaEnvTarget
+from controller.adapters.targets.lambda_env import Configuration, LambdaEnvTarget, LambdaFunction
 from controller.adapters.targets.weight_variables import Pair
 from controller.engine.execute import Executor
 from controller.errors import TargetError

@@ -20,7 +20,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from controller.core.observation import MetricQuery, Span
-from controller.engine.deliver import Announce
+from controller.engine.outbox import Announce
 from controller.immutable import Immutable, replace
 from controller.ports.metrics import MetricSource
 from controller.ports.store import Store

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias, cast
 
-from controller.engine.deliver import Announce
+from controller.engine.outbox import Announce
 from controller.immutable import Immutable
 from controller.ports.clock import Clock
 from controller.ports.store import Store

@@ -5,9 +5,9 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeAlias
 
 from controller.bootstrap.account import AwsAccount
-from controller.engine.deliver import Announce
 from controller.engine.direct_write import lower_and_confirm
 from controller.engine.observe import Observer
+from controller.engine.outbox import Announce
 from controller.engine.side_by_side import Run, one_by_one
 from controller.engine.tick import Runner
 from controller.errors import Exit, RolloutError, UnknownRolloutError
@@ -18,6 +18,7 @@ from controller.ports.metrics import MetricSource
 from controller.ports.store import Store
 from tests.chaos.process import Process
 from tests.support.core import Command, DriftResolution, Policy, Verb
+from tests.support.other_sources import OTHERS
 
 
 class ProcessEnvironment(Immutable):
@@ -85,7 +86,7 @@ class Program:
         clients, clock = _Clients(environment), environment.clock
         self._account = AwsAccount(clients, clock, environment={}, random=environment.jitter)
         metrics = environment.wrap_metrics(self._account.metrics())
-        observer = Observer(store, self._account.open, metrics, clock)
+        observer = Observer(store, self._account.open, metrics, clock, OTHERS, OTHERS, OTHERS)
         self._runner = Runner(
             observer, by=environment.name, announce=environment.announce, run=environment.run
         )

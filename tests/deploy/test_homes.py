@@ -9,7 +9,7 @@ import pytest
 
 from controller import function
 from controller.engine import telemetry
-from controller.engine.outcomes import TickResult
+from controller.engine.slices import TickResult
 from controller.engine.time_limits import DELIVERY_LIMIT, LEASE_DURATION, TICK_LIMIT
 from tests.deploy.stack import filters, resources, template, template_of
 from tests.deploy.switch import pages, value

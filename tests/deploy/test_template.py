@@ -13,7 +13,7 @@ from controller.core.policy.aws_location import AwsLocation
 from controller.engine import telemetry
 from controller.engine.execute import TickOutcome
 from controller.engine.lease import SkippedRollout
-from controller.engine.outcomes import TickResult
+from controller.engine.slices import TickResult
 from controller.errors import StoreError
 from controller.policy_file.loader import loads
 from controller.process import logging

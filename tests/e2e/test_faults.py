@@ -5,7 +5,7 @@ from itertools import cycle, repeat
 
 import pytest
 
-from controller.adapters.aws.call_limits import ATTEMPTS
+from controller.adapters.aws.clients import ATTEMPTS
 from tests.e2e.account import OTHERS, POLICY
 from tests.e2e.calls import Wanted, named
 from tests.e2e.faults import (

@@ -8,8 +8,7 @@ from typing import Final
 import pytest
 
 from controller.engine.lease import LeasedRollout
-from controller.engine.outcomes import Looked
-from controller.engine.visitor import batches
+from controller.engine.visitor import Looked, batches
 from controller.immutable import replace
 from controller.ports.store import Store
 from tests.support.core import Phase, Succeeded, query_plan

@@ -15,7 +15,7 @@ from zlib import crc32
 import pytest
 
 from controller.core.events import Command, Verb
-from controller.engine.outcomes import TickResult
+from controller.engine.slices import TickResult
 from controller.errors import Exit
 from controller.immutable import Immutable
 from controller.operations.start.start import StartRequest, start

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from controller.core.message import DELIVERY_TIMEOUT
 from controller.core.policy import Channel
-from controller.engine.deliver import log_notice
+from controller.engine.outbox import log_notice
 from controller.engine.time_limits import DELIVERY_LIMIT, LEASE_DURATION
 from controller.errors import DeliveryError, MessageRefusedError, StoreError
 from controller.operations.start.start import StartRequest, start

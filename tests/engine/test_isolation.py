@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from controller.engine.outcomes import TickResult
+from controller.engine.slices import TickResult
 from controller.engine.time_limits import LEASE_DURATION, TICK_LIMIT
 from controller.errors import Exit, MetricsRefusedError, StoreError
 from controller.immutable import Immutable, replace
@@ -27,6 +27,7 @@ from tests.support.core import (
     decide,
     sentence_of,
 )
+from tests.support.other_sources import OTHERS
 from tests.support.rollouts import a_rollout
 from tests.support.stage import (
     READ,
@@ -202,7 +203,7 @@ class RefusingMetrics:
 def test_a_query_that_cloudwatch_refuses_affects_its_own_rollout_alone(stage: Stage) -> None:
     strange = {**POLICY["metrics"]}
     strange = {name: {**one, "namespace": "Strange"} for name, one in strange.items()}
-    stage.rewire(observer=replace(stage.runner.observer, catalogue=None))  # the world has none
+    stage.rewire(observer=replace(stage.runner.observer, catalogue=OTHERS))  # the world has none
     odd = add(stage, "odd", metrics=strange)
     source = RefusingMetrics(stage.runner.observer.metrics, "Strange")
     stage.rewire(observer=replace(stage.runner.observer, metrics=source))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.engine.outcomes import TickResult
+from controller.engine.slices import TickResult
 from controller.errors import Exit, NotOwnerError, StoreError
 from controller.immutable import replace
 from controller.ports.store import Store

@@ -12,7 +12,7 @@ import pytest
 
 from controller.core.message import DELIVERY_TIMEOUT
 from controller.core.recipients import RecipientList
-from controller.engine.outcomes import TickResult
+from controller.engine.slices import TickResult
 from controller.errors import Exit, StoreError, UsageError
 from controller.ports.store import Store
 from controller.tools.rehearse.compose import FakeInbox, ScriptedHooks

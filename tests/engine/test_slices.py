@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from controller.adapters.stores.one_call_at_a_time import one_call_at_a_time
+from controller.adapters.stores.sqlite import one_call_at_a_time
 from controller.engine import time_limits
 from controller.engine.side_by_side import Results, SideBySide, one_by_one
 from controller.errors import LeaseHeldError, MetricsError
@@ -19,6 +19,7 @@ from controller.operations.start.start import StartRequest, start
 from controller.process.signals import StoppedError
 from controller.tools.simulation.fakes.errors import AwsResponse, Proceed, client_error
 from tests.support.core import Rollout
+from tests.support.other_sources import OTHERS
 from tests.support.shuffled import LateWork, Shuffled
 from tests.support.stage import PatchedStore, Stage, function_with, open_stage, short_policy
 from tests.tools.simulation.worlds import MINUTE, POLICY, scenario
@@ -147,7 +148,7 @@ class FailingMetrics(Immutable):
 def test_a_failed_batch_of_metrics_blinds_its_own_rollouts_alone(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stage.rewire(observer=replace(stage.runner.observer, catalogue=None))
+    stage.rewire(observer=replace(stage.runner.observer, catalogue=OTHERS))
     stage.world.add_function("odd", {"PERCENTAGE": "0", "ENABLED": "false"})
     target = {**POLICY["target"], "function": "odd"}
     strange = {name: {**one, "namespace": "Strange"} for name, one in POLICY["metrics"].items()}

@@ -14,6 +14,7 @@ from controller.errors import StoreError
 from controller.immutable import Immutable, field
 from controller.tools.simulation.clock import VirtualClock
 from tests.support.core import UnreadableTarget
+from tests.support.other_sources import OTHERS
 from tests.support.rollouts import NOON, a_rollout
 
 SOURCE = PrometheusSource.model_validate(
@@ -64,7 +65,7 @@ def read(
             )
         )
     reads = Reads()
-    observer: Any = Observer(store, None, reads, VirtualClock(NOON))  # type: ignore[arg-type]
+    observer: Any = Observer(store, None, reads, VirtualClock(NOON), OTHERS, OTHERS, OTHERS)  # type: ignore[arg-type]
     measured = observer.measure(partials)
     series = {query.source.host: one for query, one in measured.series.items()}
     return series, reads.seen

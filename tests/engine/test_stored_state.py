@@ -12,7 +12,7 @@ import pytest
 from controller.core.events import Command, Verb
 from controller.core.repeated_state import digest_of_state, repeated_state
 from controller.core.stats.counts import Counts
-from controller.engine.outcomes import TickResult
+from controller.engine.slices import TickResult
 from controller.errors import Exit, StoreError
 from controller.immutable import replace
 from controller.tools.replay.replay import replay

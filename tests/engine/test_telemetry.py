@@ -8,7 +8,7 @@ import pytest
 from controller.engine import telemetry
 from controller.engine.execute import TickOutcome
 from controller.engine.lease import SkippedRollout
-from controller.engine.outcomes import TickResult
+from controller.engine.slices import TickResult
 from controller.errors import Exit, StoreError, TickDeadlineError
 from tests.support.core import Phase
 from tests.support.rollouts import a_rollout

@@ -13,7 +13,7 @@ from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.engine.direct_write import lower_and_confirm
 from controller.engine.execute import TickOutcome
 from controller.engine.observe import Observer
-from controller.engine.outcomes import TickResult
+from controller.engine.slices import TickResult
 from controller.engine.tick import Runner
 from controller.operations.start.start import StartRequest, StartResult, start
 from controller.ports.clock import Clock
@@ -23,6 +23,7 @@ from tests.chaos.process import Process
 from tests.exhaustive.replayable_process import ReplayableProcess
 from tests.exhaustive.small_world import SmallWorld
 from tests.support.core import Command, DriftResolution, Notice, Rollout, Verb
+from tests.support.other_sources import OTHERS
 from tests.support.rollouts import lambda_env
 
 # Longer than a lease: every lease has expired afterwards.
@@ -60,7 +61,7 @@ def make_runner(world: SmallWorld, process: Process, clock: Clock) -> Runner:
     client = process.client(world.client(), "cloudwatch")
     metrics = CloudWatchMetrics(lambda: client)
     store = process.store(world.store(process.name))
-    observer = Observer(store, open_target, metrics, clock)
+    observer = Observer(store, open_target, metrics, clock, OTHERS, OTHERS, OTHERS)
     return Runner(observer, by="tester", announce=process.announcer(capture_notice))
 
 

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.adapters.stores.one_call_at_a_time import one_call_at_a_time
-from controller.adapters.stores.sqlite import SqliteStore
+from controller.adapters.stores.sqlite import SqliteStore, one_call_at_a_time
 from controller.errors import StoreError
 from controller.operations.overview import MAX_FINISHED, load_overview, load_rollouts
 from controller.ports.store import Store

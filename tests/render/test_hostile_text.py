@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 
 from controller.adapters.aws import clients
 from controller.adapters.hooks import answer
-from controller.adapters.metrics.alarms import CloudWatchAlarms
+from controller.adapters.metrics.cloudwatch import CloudWatchAlarms
 from controller.adapters.notifiers import pagerduty, slack, sns
 from controller.cli.streams import PrintableStream
 from controller.cli.validate import annotation

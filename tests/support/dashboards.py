@@ -10,8 +10,7 @@ from datetime import timedelta
 from typing import Final, NamedTuple
 from urllib.parse import urlencode
 
-from controller.adapters.stores.one_call_at_a_time import one_call_at_a_time
-from controller.adapters.stores.sqlite import SqliteStore
+from controller.adapters.stores.sqlite import SqliteStore, one_call_at_a_time
 from controller.core.events import Command, Verb
 from controller.engine.execute import TickOutcome
 from controller.ports.store import Store

@@ -11,8 +11,8 @@ from unittest.mock import patch
 
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.bootstrap.account import observer_of
-from controller.engine.deliver import Announce, log_notice
 from controller.engine.execute import TickOutcome
+from controller.engine.outbox import Announce, log_notice
 from controller.engine.tick import Runner
 from controller.immutable import Immutable, replace
 from controller.operations.live_checks import metrics

@@ -1,8 +1,8 @@
 """boto3 clients with explicit limits, made once and only when needed; AWS errors as sentences.
 
-Their limits are in `call_limits.py`; `limited_client.py` enforces them. AWS_PROFILE,
-AWS_ENDPOINT_URL and the usual credential variables are honoured by boto3 itself; AWS_REGION is
-mapped here, because boto3 reads only AWS_DEFAULT_REGION.
+`limited_client.py` enforces the limits. How long a tick waits for what it asked side by side is in
+`engine/time_limits.py`. AWS_PROFILE, AWS_ENDPOINT_URL and the usual credential variables are
+honoured by boto3 itself; AWS_REGION is mapped here, because boto3 reads only AWS_DEFAULT_REGION.
 """
 
 import re
@@ -22,17 +22,9 @@ from botocore.exceptions import (
     UnauthorizedSSOTokenError,
 )
 
-from controller.adapters.aws.call_limits import (
-    ATTEMPTS,
-    CONNECT_S,
-    FLOOR_S,
-    READ_S,
-    SHORT_LIMITS,
-    TOTAL_S,
-    CallLimits,
-)
 from controller.adapters.aws.limited_client import (
     PAUSE_S,
+    CallLimits,
     CallTimeoutError,
     LimitedClient,
     count_request,
@@ -66,6 +58,22 @@ SERVICES: Final = (
 
 CONNECTIONS: Final = 64  # that stay open to a service, for as many calls at a time
 
+CONNECT_S: Final = 3
+READ_S: Final = 10
+ATTEMPTS: Final = 4  # in total; botocore retries after throttling, 5xx and broken connections
+TOTAL_S: Final = 20  # of a call with all its attempts, pauses and the answer
+# Calls that no decision waits for: short limits.
+SHORT_LIMITS: Final[Mapping[str, CallLimits]] = {
+    "sts": CallLimits(1, 1, 2, 3),  # the caller's ARN; the record of a rollback waits for it
+    "logs": CallLimits(2, 3, 5, 10),  # counts of log events; the next tick asks again
+    "sns": CallLimits(2, 2, 3, 6),  # a message; the next tick retries, also the three below
+    "events": CallLimits(2, 2, 3, 6),
+    "secretsmanager": CallLimits(2, 2, 3, 6),
+    "ssm": CallLimits(2, 2, 3, 6),
+    "s3": CallLimits(2, 2, 3, 6),  # a page; the next tick writes it again
+}
+FLOOR_S: Final = 3.0  # every call may take so long, whatever `Clients.limit_calls` left
+
 
 # Everything that a call can raise.
 AWS_ERRORS: Final = (BotoCoreError, ClientError, StrangeAnswerError)
@@ -76,15 +84,12 @@ class ClientSource(Protocol):
 
     def get(self, service: str, *, lowers: bool = False) -> Any:
         """Return the client of `service`. lowers: the time of a tick does not limit its calls."""
-        ...
 
     def single_try(self, service: str, read_s: float) -> Any:
         """Return a client that tries once, and waits `read_s` seconds for the answer."""
-        ...
 
     def credentials(self) -> Any:
         """Return the credentials of botocore that the clients sign with."""
-        ...
 
 
 class Clients:
@@ -343,15 +348,14 @@ def _message_of(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Message") or "")
 
 
-def _is_of_a_functions_key(error: ClientError) -> bool:
-    """Tell whether Lambda was refused the key of an environment with the rights of this role."""
-    of_a_function = error.operation_name.endswith("FunctionConfiguration")
-    return of_a_function and is_denied(error) and "kms:" in _message_of(error)
-
-
 def _advice(error: Exception) -> str:
     code = code_of(error)
-    if isinstance(error, ClientError) and _is_of_a_functions_key(error):
+    if (
+        isinstance(error, ClientError)
+        and error.operation_name.endswith("FunctionConfiguration")
+        and is_denied(error)
+        and "kms:" in _message_of(error)  # Lambda uses the key with the rights of this role
+    ):
         return _KEY_ADVICE
     if code in _THROTTLING_CODES:
         return THROTTLED_ADVICE

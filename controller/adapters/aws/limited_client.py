@@ -27,8 +27,8 @@ from botocore.exceptions import (
 )
 
 from controller.adapters.aws.answer_validation import answer_problem, error_problem
-from controller.adapters.aws.call_limits import CallLimits
 from controller.adapters.aws.request_rates import is_lowering
+from controller.immutable import Immutable
 from controller.process import workers
 
 PAUSE_S: Final = 0.2  # before the call of an invalid answer is repeated; doubles each time
@@ -41,6 +41,18 @@ _CHUNK_BYTES: Final = 64 * 1024
 _READS: Final = ("BatchGet", "Describe", "Filter", "Get", "List", "Query", "Scan")
 
 T = TypeVar("T")
+
+
+class CallLimits(Immutable):
+    """The limits of a call, in seconds but for `attempts`.
+
+    connect_s, read_s: of one attempt, and of one wait for a byte; total_s: of everything together.
+    """
+
+    attempts: int
+    connect_s: float
+    read_s: float
+    total_s: float
 
 
 class StrangeAnswerError(Exception):

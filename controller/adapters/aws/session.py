@@ -1,6 +1,10 @@
-"""The session of botocore: region, credentials and service models, before any call."""
+"""The session of botocore: region, credentials, service models, and signatures of its own.
+
+IAM: none.
+"""
 
 import os
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from pathlib import Path
@@ -8,6 +12,8 @@ from typing import Any, Final
 
 import botocore.session
 from boto3.session import Session
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.exceptions import BotoCoreError, UnknownRegionError
 from botocore.loaders import Loader, create_loader
 from botocore.parsers import JSONParser, ResponseParserFactory
@@ -116,3 +122,12 @@ def partition_of(region: str) -> str:
         return str(botocore.session.Session().get_partition_for_region(region))
     except UnknownRegionError as error:
         raise UsageError(f"AWS has no region {region!r}; write one like eu-central-1") from error
+
+
+def signed_headers(
+    credentials: Any, service: str, region: str, url: str, body: bytes, headers: Mapping[str, str]
+) -> dict[str, str]:
+    """Return `headers` with the signature (version 4) of a POST that no client of boto3 makes."""
+    request = AWSRequest("POST", url, dict(headers), body)
+    SigV4Auth(credentials.get_frozen_credentials(), service, region).add_auth(request)
+    return dict(request.headers.items())

@@ -6,14 +6,7 @@ lead into a private network. The table follows IANA's registries of special-purp
 """
 
 from functools import cache
-from ipaddress import (
-    IPv4Address,
-    IPv4Network,
-    IPv6Address,
-    IPv6Network,
-    ip_address,
-    ip_network,
-)
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 
 NOT_PUBLIC: Final = {

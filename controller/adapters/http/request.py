@@ -62,10 +62,10 @@ def post(
     deadline = monotonic() + within_s
     if egress.proxy is None:
         addresses = _resolve(host, port, within_s)
-        _raise_refusal(_address_refusal(host, addresses, private, egress))
+        _check_addresses(host, addresses, private, egress)
         raw = _connect(host, addresses, port, deadline)
     else:
-        _raise_refusal(_name_refusal(host, private, egress))
+        _check_name(host, private, egress)
         raw = _connect_through_proxy(egress.proxy, host, port, deadline)
     exchange = _Exchange(_start_tls(raw, host), host, deadline, within_s)
     return exchange.run(port, path, body, headers, most_bytes)
@@ -111,11 +111,6 @@ def _resolve(host: str, port: int, within_s: float) -> list[str]:
         reason = problem[0] if problem else f"no answer within {within_s:g} s"
         raise HttpsError(f"{host} could not be resolved: {reason}")
     return addresses
-
-
-def _raise_refusal(refusal: str) -> None:
-    if refusal:
-        raise NotSentError(refusal)
 
 
 def _connect(host: str, addresses: Collection[str], port: int, deadline: float) -> socket.socket:
@@ -237,10 +232,10 @@ class _TunnelError(Exception):
     """The proxy opened no tunnel; the message says why, and follows the name of the host."""
 
 
-def _address_refusal(
+def _check_addresses(
     host: str, addresses: Collection[str], private: Collection[str], egress: Egress
-) -> str:
-    """Return why `host` may not be called at these addresses; empty when it may.
+) -> None:
+    """Raise NotSentError where `host` may not be called at these addresses.
 
     private: the private hosts that the policy names. Every address has to be allowed.
     """
@@ -250,27 +245,28 @@ def _address_refusal(
         if is_public(address):
             continue
         if host not in private or not egress.allows(host, effective_address(address)):
-            return (
+            raise NotSentError(
                 f"{host} has the address {address}, which is not public; {_advice(host, private)}"
             )
-    return ""
 
 
-def _name_refusal(host: str, private: Collection[str], egress: Egress) -> str:
-    """Return why `host` may not be requested from a proxy; empty when it may.
+def _check_name(host: str, private: Collection[str], egress: Egress) -> None:
+    """Raise NotSentError where `host` may not be requested from a proxy.
 
     An address literal is checked as an address, in every spelling that a resolver accepts. A name
     is refused when it belongs to the local network by its suffix.
     """
     if not _HOST_CHARACTERS.fullmatch(host):
-        return f"{host} has a character that must not be sent to a proxy"
+        raise NotSentError(f"{host} has a character that must not be sent to a proxy")
     if literal := _ip_literal(host):
-        return _address_refusal(host, [literal], private, egress)
+        _check_addresses(host, [literal], private, egress)
+        return
     name = host.rstrip(".").lower()
     local = "." not in name or any(f".{name}".endswith(f".{end}") for end in LOCAL_SUFFIXES)
-    if not local or (host in private and egress.allows(host, None)):
-        return ""
-    return f"{host} is the name of a host that is not public; {_advice(host, private)}"
+    if local and not (host in private and egress.allows(host, None)):
+        raise NotSentError(
+            f"{host} is the name of a host that is not public; {_advice(host, private)}"
+        )
 
 
 def _advice(host: str, private: Collection[str]) -> str:

@@ -108,11 +108,16 @@ def _by_resource(result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _simulate(
     client: Any, principal: str, statement: Mapping[str, Any]
 ) -> Iterator[Mapping[str, Any]]:
+    keys = statement.get("Condition", {}).get("ForAllValues:StringLike", {})
     request: dict[str, Any] = {
         "PolicySourceArn": principal,
         "ActionNames": statement["Action"],
         "ResourceArns": statement["Resource"],
-        "ContextEntries": list(_context(statement)),
+        # The condition keys that the calls of the statement have; a pattern matches itself.
+        "ContextEntries": [
+            {"ContextKeyName": name, "ContextKeyType": "stringList", "ContextKeyValues": values}
+            for name, values in keys.items()
+        ],
     }
     for _ in range(PAGES):
         try:
@@ -124,9 +129,3 @@ def _simulate(
         if not (page.get("IsTruncated") and page.get("Marker")):
             return
         request["Marker"] = page["Marker"]
-
-
-def _context(statement: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Yield the condition keys that the calls of the statement have; a pattern matches itself."""
-    for name, values in statement.get("Condition", {}).get("ForAllValues:StringLike", {}).items():
-        yield {"ContextKeyName": name, "ContextKeyType": "stringList", "ContextKeyValues": values}

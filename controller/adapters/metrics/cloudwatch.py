@@ -1,9 +1,8 @@
-"""Measurements from CloudWatch, through GetMetricData alone.
+"""CloudWatch: measurements, the states of alarms, and which metrics exist.
 
-IAM: cloudwatch:GetMetricData (on every resource: it supports no narrower one).
-
-Queries ask for plain statistics only; `core` calculates ratios. No `Unit` is sent, because a wrong
-one gives no data and no error.
+IAM: cloudwatch:GetMetricData and cloudwatch:ListMetrics (on every resource: they support no
+narrower one); cloudwatch:DescribeAlarms (on every resource, where a policy names an alarm: without
+that, CloudWatch returns no composite alarms; `doctor` reads the alarms of `monitoring`, too).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,18 +15,43 @@ from typing import Any, Final
 from botocore.exceptions import ParamValidationError
 
 from controller.adapters.aws.clients import AWS_ERRORS, code_of, error_text, is_denied
-from controller.adapters.iam.permission import ANY, METRIC_JOBS, Permission
-from controller.core.observation import MetricQuery, QueryStatus, Series, Span
+from controller.adapters.iam.permission import (
+    ALARMS,
+    ANY,
+    METRIC_JOBS,
+    TRAFFIC_JOBS,
+    Job,
+    Permission,
+)
+from controller.core.observation import (
+    AlarmReading,
+    AlarmState,
+    MetricQuery,
+    QueryStatus,
+    Series,
+    Span,
+)
+from controller.core.policy import Metric, alarm_name
 from controller.core.units import from_unix
-from controller.errors import MetricsError, MetricsRefusedError
-from controller.ports.metrics import QUERIES_PER_CALL
+from controller.errors import MetricsError, MetricsRefusedError, UsageError
+from controller.ports.metrics import QUERIES_PER_CALL, Dimensions, MetricListing
 from controller.process import logging
+from controller.safe_text import printable
 
 log = logging.logger()
 
-IAM: Final = (Permission("cloudwatch:GetMetricData", ANY, METRIC_JOBS),)
+_LISTING: Final = "cloudwatch:ListMetrics"
+IAM: Final = (
+    Permission("cloudwatch:DescribeAlarms", ALARMS, TRAFFIC_JOBS),
+    Permission("cloudwatch:DescribeAlarms", ANY, {Job.DOCTOR}),
+    Permission("cloudwatch:GetMetricData", ANY, METRIC_JOBS),
+    Permission(_LISTING, ANY, {Job.START, Job.DOCTOR, Job.INIT}),
+)
 
-PAGES_PER_CALL: Final = 100
+PAGES_PER_CALL: Final = 100  # of measurements
+PAGES: Final = 10  # of any other answer; 500 metrics each
+
+# --- Measurements ---------------------------------------------------------------------------------
 
 _REFUSALS: Final = frozenset(
     {"InvalidParameterCombination", "InvalidParameterValue", "ValidationError"}
@@ -89,6 +113,9 @@ class _Result:
 
 class CloudWatchMetrics:
     """`MetricSource` on a boto3 CloudWatch client.
+
+    Queries ask for plain statistics only; `core` calculates ratios. No `Unit` is sent, because a
+    wrong one gives no data and no error.
 
     open_client: returns the client; called only when something is read.
     """
@@ -183,3 +210,133 @@ def _metric_stat(identity: str, query: MetricQuery) -> dict[str, Any]:
         },
         "ReturnData": True,
     }
+
+
+def _pages(call: Callable[..., Mapping[str, Any]], **request: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield the pages of an answer, `PAGES` at most."""
+    for _ in range(PAGES):
+        page = call(**request)
+        yield page
+        if not page.get("NextToken"):
+            return
+        request["NextToken"] = page["NextToken"]
+
+
+# --- Alarms ---------------------------------------------------------------------------------------
+
+ALARMS_PER_CALL: Final = 100
+_ALARM_TYPES: Final = ["MetricAlarm", "CompositeAlarm"]  # by default, only metric alarms
+_STATES: Final = {
+    "OK": AlarmState.OK,
+    "ALARM": AlarmState.ALARM,
+    "INSUFFICIENT_DATA": AlarmState.INSUFFICIENT_DATA,
+}
+_MOST_REASON: Final = 200  # characters of CloudWatch's reason
+
+
+class CloudWatchAlarms:
+    """`AlarmSource` on a boto3 CloudWatch client.
+
+    open_client: returns the client; called only when an alarm is read.
+    """
+
+    def __init__(self, open_client: Callable[[], Any]) -> None:
+        self._open_client = open_client
+
+    def states(self, alarms: Iterable[str]) -> Mapping[str, AlarmReading]:
+        names = list(dict.fromkeys(alarms))
+        readings: dict[str, AlarmReading] = {}
+        for begin in range(0, len(names), ALARMS_PER_CALL):
+            batch = names[begin : begin + ALARMS_PER_CALL]
+            try:
+                readings |= self._read(batch)
+            except UsageError as error:
+                readings |= _unread_alarms(batch, str(error))
+            except AWS_ERRORS as error:
+                action = "alarms could not be read (cloudwatch:DescribeAlarms)"
+                readings |= _unread_alarms(batch, error_text(action, error))
+        return readings
+
+    def _read(self, alarms: Sequence[str]) -> dict[str, AlarmReading]:
+        names = list(dict.fromkeys(alarm_name(alarm) for alarm in alarms))
+        client = self._open_client()
+        pages = _pages(client.describe_alarms, AlarmNames=names, AlarmTypes=_ALARM_TYPES)
+        described = {
+            one.get("AlarmName"): one
+            for page in pages
+            for one in (*page.get("MetricAlarms", ()), *page.get("CompositeAlarms", ()))
+        }
+        return {alarm: _reading(alarm, described.get(alarm_name(alarm))) for alarm in alarms}
+
+
+def _unread_alarms(alarms: Iterable[str], reason: str) -> dict[str, AlarmReading]:
+    return {alarm: AlarmReading(AlarmState.UNREAD, reason=reason) for alarm in alarms}
+
+
+def _reading(name_or_arn: str, alarm: Mapping[str, Any] | None) -> AlarmReading:
+    """Return the state of `alarm`; MISSING when an ARN names another region or account."""
+    by_arn = name_or_arn.startswith("arn:")
+    if alarm is None or (by_arn and alarm.get("AlarmArn") != name_or_arn):
+        return AlarmReading(AlarmState.MISSING)
+    state = _STATES.get(alarm.get("StateValue", ""))
+    reason = " ".join(printable(alarm.get("StateReason") or "").split())
+    if len(reason) > _MOST_REASON:
+        reason = f"{reason[:_MOST_REASON]}..."
+    evaluation = alarm.get("EvaluationState", "")
+    if state is None:
+        return AlarmReading(AlarmState.UNREAD, reason=f"its state is {alarm.get('StateValue')!r}")
+    if state is not AlarmState.ALARM and evaluation.startswith("EVALUATION_"):
+        problem = f"CloudWatch could not evaluate it ({evaluation}): {reason}"
+        return AlarmReading(AlarmState.UNREAD, reason=problem)
+    moment = alarm.get("StateTransitionedTimestamp") or alarm.get("StateUpdatedTimestamp")
+    return AlarmReading(state, 0 if moment is None else int(moment.timestamp()), reason)
+
+
+# --- The metrics that exist -----------------------------------------------------------------------
+# For a new policy, and to explain why a metric has no data. CloudWatch lists the metrics that had
+# data in the last two weeks.
+
+
+class MetricList:
+    """`MetricCatalogue` and `MetricDirectory` on a boto3 CloudWatch client.
+
+    open_client: returns the client; called only when metrics are listed.
+    """
+
+    def __init__(self, open_client: Callable[[], Any]) -> None:
+        self._open_client = open_client
+
+    def similar(self, metric: Metric) -> MetricListing:
+        try:
+            same = list(self._list(Namespace=metric.namespace, MetricName=metric.name))
+            others = [] if same else list(self._list(Namespace=metric.namespace))
+        except AWS_ERRORS as error:
+            return _unlisted(error)
+        return MetricListing(_dimensions(same), sorted({other["MetricName"] for other in others}))
+
+    def named(self, namespace: str, name: str, dimensions: Dimensions) -> MetricListing:
+        filters = [
+            {"Name": key, **({"Value": value} if value else {})}
+            for key, value in dimensions.items()
+        ]
+        try:
+            listed = list(self._list(Namespace=namespace, MetricName=name, Dimensions=filters))
+        except AWS_ERRORS as error:
+            return _unlisted(error)
+        return MetricListing(_dimensions(listed))
+
+    def _list(self, **filters: Any) -> Iterator[Mapping[str, Any]]:
+        for page in _pages(self._open_client().list_metrics, **filters):
+            yield from page.get("Metrics", ())
+
+
+def _dimensions(metrics: Iterable[Mapping[str, Any]]) -> list[Dimensions]:
+    return [
+        {pair.get("Name", ""): pair.get("Value", "") for pair in metric.get("Dimensions", ())}
+        for metric in metrics
+    ]
+
+
+def _unlisted(error: Exception) -> MetricListing:
+    problem = error_text(f"metrics could not be listed ({_LISTING})", error)
+    return MetricListing(problem=problem, missing_right=_LISTING if is_denied(error) else "")

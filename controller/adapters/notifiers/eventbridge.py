@@ -47,7 +47,6 @@ class EventBridgeChannel(Channel):
         return {"bus": [where.full_arn(self.bus, "events", "event-bus/{}")]}
 
     def deliver(self, account: Account, rollout: Rollout, message: Message) -> None:
-        """Put `message` on the bus. Raises DeliveryError."""
         problem = f"the event bus {self.bus} took no event (events:PutEvents)"
         entry = {
             "Source": SOURCE,

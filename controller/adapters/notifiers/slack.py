@@ -55,7 +55,6 @@ class SlackChannel(Channel):
         return self.webhook
 
     def deliver(self, account: Account, rollout: Rollout, message: Message) -> None:
-        """Post `message` to the webhook. Raises DeliveryError."""
         url = account.read_secret(self.webhook)
         allowed = SLACK_HOSTS if self.hosts is None else self.hosts
         body = json.dumps(blocks(rollout, message, account.status_page_url)).encode()

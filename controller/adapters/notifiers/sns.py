@@ -52,7 +52,6 @@ class SnsChannel(Channel):
         return {"topic": [self.topic]}
 
     def deliver(self, account: Account, rollout: Rollout, message: Message) -> None:
-        """Publish `message` to the topic. Raises DeliveryError."""
         request: dict[str, Any] = {
             "TopicArn": self.topic,
             "Subject": subject(message, rollout),

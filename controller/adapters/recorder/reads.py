@@ -11,13 +11,12 @@ lambda:GetProvisionedConcurrencyConfig, lambda:ListAliases, lambda:ListFunctions
 lambda:ListProvisionedConcurrencyConfigs, lambda:ListVersionsByFunction, logs:FilterLogEvents.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
 from controller.adapters.iam.permission import ANY, Job, Permission
-from controller.adapters.recorder.fields import MISSING
-from controller.adapters.recorder.recorder import Answer, Recorder
+from controller.adapters.recorder.recorder import MISSING, Answer, Recorder, target_groups
 
 _JOBS: Final = {Job.RECORD, Job.RECORD_WRITE}
 IAM: Final = tuple(
@@ -121,8 +120,10 @@ def _read_load_balancer(recorder: Recorder) -> None:
         )
         for listener in listeners[:1]:
             answer = recorder.call("elbv2", "DescribeRules", ListenerArn=listener["ListenerArn"])
-            for group in list(_groups(answer))[:2]:
-                recorder.call("elbv2", "DescribeTargetHealth", TargetGroupArn=group)
+            for group in list(target_groups(answer))[:2]:
+                recorder.call(
+                    "elbv2", "DescribeTargetHealth", TargetGroupArn=group["TargetGroupArn"]
+                )
 
 
 def _read_appconfig(recorder: Recorder) -> None:
@@ -132,14 +133,6 @@ def _read_appconfig(recorder: Recorder) -> None:
         named = {"ApplicationId": application["Id"], "MaxResults": _PAGE}
         for environment in _items(recorder.call("appconfig", "ListEnvironments", **named), "Items"):
             recorder.call("appconfig", "ListDeployments", **named, EnvironmentId=environment["Id"])
-
-
-def _groups(rules: Answer) -> Iterator[str]:
-    """Yield the ARN of each target group that the rules forward to."""
-    for rule in rules.get("Rules", ()):
-        for action in rule.get("Actions", ()):
-            for group in action.get("ForwardConfig", {}).get("TargetGroups", ()):
-                yield group["TargetGroupArn"]
 
 
 def _read_metrics(recorder: Recorder) -> None:

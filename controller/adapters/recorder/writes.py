@@ -8,13 +8,13 @@ IAM: lambda:UpdateFunctionConfiguration, lambda:UpdateAlias and elasticloadbalan
 resources with the tag rolloutctl-recording.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
 from controller.adapters.aws.clients import AWS_ERRORS, code_of
 from controller.adapters.iam.permission import ANY, Job, Permission
-from controller.adapters.recorder.recorder import Answer, Recorder
+from controller.adapters.recorder.recorder import Answer, Recorder, target_groups
 
 TAG: Final = "rolloutctl-recording"
 IAM: Final = tuple(
@@ -179,9 +179,10 @@ def _versions(recorder: Recorder, function: str) -> Sequence[str]:
 
 def record_rule_writes(recorder: Recorder, rule: str) -> Iterator[str]:
     """Record updates of a rule: another weight, and its own actions. Yields what it left."""
-    rules = recorder.call("elbv2", "DescribeRules", RuleArns=[rule]).get("Rules", ())
+    before = recorder.call("elbv2", "DescribeRules", RuleArns=[rule])
+    rules = before.get("Rules", ())
     actions: Sequence[Mapping[str, Any]] = rules[0]["Actions"] if rules else ()
-    groups = list(_groups(rules))
+    groups = list(target_groups(before))
     if [action["Type"] for action in actions] != ["forward"] or len(groups) != 2:
         yield f"{rule}: not written, because it does not forward to two target groups, and no more"
         return
@@ -198,12 +199,5 @@ def record_rule_writes(recorder: Recorder, rule: str) -> Iterator[str]:
     recorder.call("elbv2", "ModifyRule", RuleArn=rule, Actions=[own])
     after = recorder.call("elbv2", "DescribeRules", RuleArns=[rule])
     weights = ", ".join(f"{one.get('Weight')} to {one['TargetGroupArn']}" for one in groups)
-    as_before = list(_groups(after.get("Rules", ()))) == groups
+    as_before = list(target_groups(after)) == groups
     yield f"{rule}: as before" if as_before else f"{rule}: set its weights by hand: {weights}"
-
-
-def _groups(rules: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """Yield each target group, with its weight, that the rules forward to."""
-    for rule in rules:
-        for action in rule["Actions"]:
-            yield from action.get("ForwardConfig", {}).get("TargetGroups", ())

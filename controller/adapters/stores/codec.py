@@ -246,7 +246,8 @@ def load(rollout_id: str, text: object, policy: object) -> Rollout:
         raise _damage_error(rollout_id, record, problem)
     snapshot, digest = _snapshot(rollout_id, policy)
     try:
-        rollout = convert({**data, "policy": snapshot}, Rollout, dec_hook=_keep_policy)
+        # The policy is as it was read from its own record.
+        rollout = convert({**data, "policy": snapshot}, Rollout, dec_hook=lambda _, policy: policy)
     except msgspec.ValidationError as error:
         raise _damage_error(rollout_id, record, _struct_problem(error)) from error
     # A save writes every field of the first format. A default, or a value in another form, would be
@@ -298,11 +299,6 @@ def load_entry(rollout_id: str, text: object) -> Entry:
     if _is_too_deep(entry.body):
         raise _damage_error(rollout_id, record, "body: it is nested too deeply")
     return entry
-
-
-def _keep_policy(_: type, policy: Any) -> Any:
-    """Return the policy that was read from its own record."""
-    return policy
 
 
 def _first_difference(stored: Any, written: Any) -> str:

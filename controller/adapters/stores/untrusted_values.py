@@ -3,6 +3,8 @@
 from datetime import datetime
 from typing import Final
 
+from controller.safe_text import printable
+
 
 def moment_of(value: object) -> datetime | None:
     """Return the moment in `value`, an ISO 8601 text with a time zone; None for anything else."""
@@ -25,3 +27,16 @@ def printable_id(rollout_id: object) -> str:
         return text
     escaped = text.encode(errors="surrogateescape").decode(errors="backslashreplace")
     return escaped if escaped.isprintable() else ascii(escaped)[1:-1]
+
+
+_MOST_REASON_LENGTH: Final = 500  # characters
+_NO_REASON: Final = "requested in the store, without a reason"
+
+
+def reason_of(why: object) -> str:
+    """Return the reason of a request for a rollback as one line.
+
+    An item that is there is a request, whatever it says: to go back is always allowed.
+    """
+    text = printable(why)[:_MOST_REASON_LENGTH].strip() if isinstance(why, str) else ""
+    return text or _NO_REASON

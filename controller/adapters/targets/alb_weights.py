@@ -16,12 +16,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, Final, TypeAlias
 
-from controller.adapters.aws.clients import (
-    AWS_ERRORS,
-    StrangeAnswerError,
-    code_of,
-    error_text,
-)
+from controller.adapters.aws.clients import AWS_ERRORS, StrangeAnswerError, code_of, error_text
 from controller.adapters.iam.permission import METRIC_JOBS, TRAFFIC_JOBS, Permission
 from controller.adapters.targets.resource_target import Resource, ResourceTarget, raise_unreadable
 from controller.core.observation import TargetReading, UpdateStatus
@@ -32,11 +27,7 @@ from controller.core.policy.targets.alb_weights import (
     rule_name,
 )
 from controller.core.units import format_duration, format_percent
-from controller.errors import (
-    TargetError,
-    UsageError,
-    WriteRefusedError,
-)
+from controller.errors import TargetError, UsageError, WriteRefusedError
 from controller.immutable import Immutable
 from controller.policy_file.named_target import named_target
 from controller.ports.account import Account
@@ -86,15 +77,25 @@ class ListenerRule(Resource[RuleActions]):
         self._writing = f"elasticloadbalancing:Modify{verb}"
 
     def read(self) -> RuleActions:
-        """Return the actions of the rule.
-
-        Raises NoAnswerError or TargetError when the load balancer does not answer.
-        """
         actions, default = read_rule(self._client, self._target.rule)
-        return RuleActions(self._reading_of(actions), actions, default)
+        weights = weights_of(forward_of(actions) or {})
+        others = [arn for arn in weights if arn not in (self._target.stable, self._target.canary)]
+        total = sum(weights.values())  # another one after each write: the shares are what counts
+        shown = ", ".join(
+            f"{group_name(arn)}={format_percent(round(weight / total, 3) if total else 0.0)}"
+            for arn, weight in weights.items()
+        )
+        reading = TargetReading(
+            identity=self._target.rule,
+            weight=_percent(weights.get(self._target.canary, 0), total),
+            variables=shown or "forwards to no target group",
+            token=_digest(actions),
+            update=UpdateStatus.SUCCESSFUL,  # the API names no state of a rule
+            others=" and ".join(group_name(arn) for arn in others if weights[arn]),
+        )
+        return RuleActions(reading, actions, default)
 
     def write(self, snapshot: RuleActions, weight: int) -> None:
-        """Write the actions of `snapshot` with `weight` in them. Raises what boto3 raises."""
         self.write_by(self._client, snapshot, weight)
 
     def write_by(self, client: Any, snapshot: RuleActions, weight: int) -> None:
@@ -113,23 +114,6 @@ class ListenerRule(Resource[RuleActions]):
 
     def write_problem(self, weight: int, error: Exception, snapshot: RuleActions) -> str:
         return error_text(f"{self.name} was not set to {weight}% ({self._writing})", error)
-
-    def _reading_of(self, actions: Sequence[Action]) -> TargetReading:
-        weights = weights_of(forward_of(actions) or {})
-        others = [arn for arn in weights if arn not in (self._target.stable, self._target.canary)]
-        total = sum(weights.values())  # another one after each write: the shares are what counts
-        shown = ", ".join(
-            f"{group_name(arn)}={format_percent(round(weight / total, 3) if total else 0.0)}"
-            for arn, weight in weights.items()
-        )
-        return TargetReading(
-            identity=self._target.rule,
-            weight=_percent(weights.get(self._target.canary, 0), total),
-            variables=shown or "forwards to no target group",
-            token=_digest(actions),
-            update=UpdateStatus.SUCCESSFUL,  # the API names no state of a rule
-            others=" and ".join(group_name(arn) for arn in others if weights[arn]),
-        )
 
 
 def read_rule(client: Any, rule: str) -> tuple[Sequence[Action], bool]:
@@ -184,17 +168,14 @@ def with_weight(forward: Action, target: AlbWeights, weight: int) -> dict[str, A
     weights = weights_of(forward)
     pair = weights.get(target.stable, 0) + weights.get(target.canary, 0)
     if weights.keys() <= {target.stable, target.canary}:
-        pair = (_form_of(pair) % FORMS + 1) * 100
+        # Which of the forms these weights are, by their sum; 0 for none.
+        form = pair // 100 if pair % 100 == 0 and pair <= FORMS * 100 else 0
+        pair = (form % FORMS + 1) * 100
     weights[target.stable] = pair * (100 - weight) // 100
     weights[target.canary] = pair * weight // 100
     groups = [{"TargetGroupArn": arn, "Weight": each} for arn, each in weights.items()]
     kept = {key: value for key, value in forward.items() if key != "TargetGroupArn"}
     return {**kept, "ForwardConfig": {**forward.get("ForwardConfig", {}), "TargetGroups": groups}}
-
-
-def _form_of(pair: int) -> int:
-    """Return which of the nine forms these weights are, by their sum; 0 for none."""
-    return pair // 100 if pair % 100 == 0 and pair <= FORMS * 100 else 0
 
 
 def _percent(weight: int, total: int) -> int:
@@ -359,7 +340,10 @@ class AlbWeightsTarget(ResourceTarget[RuleActions]):
             action = f"{group} could not be read (elasticloadbalancing:DescribeTargetHealth)"
             raise TargetError(error_text(action, error), code=code_of(error)) from error
         states = [one.get("TargetHealth", {}) for one in answer.get("TargetHealthDescriptions", ())]
-        if not any(map(_takes_requests, states)):
+        if not any(
+            state.get("State") == "healthy" or state.get("Reason") == _CHECKS_ARE_OFF
+            for state in states
+        ):
             found = {str(state.get("State")) for state in states}
             # With registered targets of which all are unhealthy, a load balancer fails open.
             result = (
@@ -372,7 +356,3 @@ class AlbWeightsTarget(ResourceTarget[RuleActions]):
                 f"{group} has no healthy target ({', '.join(sorted(found)) or 'none at all'}): its "
                 f"share of the requests would {result}"
             )
-
-
-def _takes_requests(health: Mapping[str, Any]) -> bool:
-    return health.get("State") == "healthy" or health.get("Reason") == _CHECKS_ARE_OFF

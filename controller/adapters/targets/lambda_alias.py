@@ -8,23 +8,13 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from controller.adapters.aws.clients import (
-    AWS_ERRORS,
-    StrangeAnswerError,
-    code_of,
-    error_text,
-)
+from controller.adapters.aws.clients import AWS_ERRORS, StrangeAnswerError, code_of, error_text
 from controller.adapters.iam.permission import METRIC_JOBS, TRAFFIC_JOBS, Job, Permission
 from controller.adapters.targets.resource_target import Resource, ResourceTarget, raise_unreadable
 from controller.core.observation import TargetReading, UpdateStatus
 from controller.core.policy import TargetSpec
 from controller.core.policy.targets.lambda_alias import LambdaAlias
-from controller.errors import (
-    LogsError,
-    TargetError,
-    UsageError,
-    WriteRefusedError,
-)
+from controller.errors import LogsError, TargetError, UsageError, WriteRefusedError
 from controller.immutable import Immutable, field, replace
 from controller.policy_file.named_target import named_target
 from controller.ports.account import Account
@@ -170,7 +160,6 @@ class LambdaAliasResource(Resource[AliasState]):
         self._request = {"FunctionName": target.function, "Name": target.alias}
 
     def read(self) -> AliasState:
-        """Return the alias. Raises NoAnswerError and TargetError."""
         answer = self.call("lambda:GetAlias", self._client.get_alias, **self._request)
         if "AliasArn" not in answer or "FunctionVersion" not in answer:
             raise TargetError(error_text(f"{self.name} could not be read", StrangeAnswerError()))
@@ -195,7 +184,6 @@ class LambdaAliasResource(Resource[AliasState]):
         return AliasState(reading, routing, versions)
 
     def write(self, snapshot: AliasState, weight: int) -> None:
-        """Write `weight` once, under the RevisionId of `snapshot`. Raises what boto3 raises."""
         routing = snapshot.versions.routing(weight, snapshot.routing)
         token = snapshot.reading.token
         self._client.update_alias(
@@ -334,7 +322,6 @@ class LambdaAliasTarget(ResourceTarget[AliasState]):
             )
 
     def log_group(self) -> str:
-        """Return the log group of the function. Raises LogsError when Lambda does not say."""
         try:
             answer = self._configuration(self._target.alias)
         except TargetError as error:

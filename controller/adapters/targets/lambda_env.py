@@ -1,32 +1,204 @@
-"""The weight in the environment of a Lambda function.
+"""The weight in the environment of a Lambda function, which Lambda reads and replaces as a whole.
 
-IAM: as in lambda_configuration.py and environment_checks.py.
+IAM: lambda:GetFunctionConfiguration and lambda:UpdateFunctionConfiguration; with a customer managed
+key on the environment also kms:Decrypt, kms:Encrypt and kms:CreateGrant on it; and as in
+environment_checks.py.
 """
 
 import random
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
 
-from controller.adapters.aws.clients import AWS_ERRORS, code_of, error_text
-from controller.adapters.targets.lambda_configuration import (
-    Configuration,
-    LambdaFunction,
-    encryption_key,
+from controller.adapters.aws.clients import (
+    AWS_ERRORS,
+    StrangeAnswerError,
+    code_of,
+    error_text,
+    redact,
 )
-from controller.adapters.targets.resource_target import ResourceTarget
+from controller.adapters.iam.permission import (
+    FUNCTION,
+    FUNCTION_KEY,
+    METRIC_JOBS,
+    TRAFFIC_JOBS,
+    Permission,
+)
+from controller.adapters.targets.resource_target import Resource, ResourceTarget, raise_unreadable
 from controller.adapters.targets.weight_variables import ENVIRONMENT_BYTES, Pair, environment_bytes
+from controller.core.observation import TargetReading, UpdateStatus
 from controller.core.policy.targets.lambda_env import LambdaEnv
-from controller.errors import LogsError, WriteRefusedError
+from controller.errors import LogsError, WriteRefusedError, WriteUncertainError
 from controller.immutable import replace
 from controller.ports.account import Account
 from controller.ports.clock import Clock
 from controller.ports.target import NameWarning, Obstacle
+
+IAM: Final = (
+    Permission("lambda:GetFunctionConfiguration", FUNCTION, METRIC_JOBS),
+    Permission("lambda:UpdateFunctionConfiguration", FUNCTION, TRAFFIC_JOBS),
+    Permission("kms:Decrypt", FUNCTION_KEY, METRIC_JOBS, via="lambda"),
+    Permission("kms:Encrypt", FUNCTION_KEY, TRAFFIC_JOBS, via="lambda"),
+    # Lambda makes a grant on the key with the rights of the caller, at a write of 0% too.
+    Permission("kms:CreateGrant", FUNCTION_KEY, TRAFFIC_JOBS, via="lambda"),
+)
+
+_UPDATES: Final = {
+    "Successful": UpdateStatus.SUCCESSFUL,
+    "InProgress": UpdateStatus.IN_PROGRESS,
+    "Failed": UpdateStatus.FAILED,
+}
 
 
 def open_target(target: LambdaEnv, account: Account) -> "LambdaEnvTarget":
     """Return the adapter of `target` in `account`."""
     client = account.lowering_client("lambda")
     return LambdaEnvTarget(client, target, account.clock, account.jitter)
+
+
+# --- the function ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """A function as Lambda describes it: our reading, and the environment that a write must keep.
+
+    state: why the function is not active, and what to do; empty while it is active.
+    """
+
+    reading: TargetReading
+    variables: Mapping[str, str] = field(repr=False)
+    state: str = ""
+
+
+class LambdaFunction(Resource[Configuration]):
+    """The function called `name`; readings and errors show only the variables of `pair`."""
+
+    def __init__(self, client: Any, name: str, pair: Pair) -> None:
+        self.name = name
+        self._client = client
+        self._pair = pair
+
+    def describe(self) -> Mapping[str, Any]:
+        """Return the answer of one GetFunctionConfiguration. Raises NoAnswerError, TargetError."""
+        try:
+            return _check_answer(self._client.get_function_configuration(FunctionName=self.name))
+        except AWS_ERRORS as error:
+            raise_unreadable(self.name, "lambda:GetFunctionConfiguration", error)
+
+    def read(self) -> Configuration:
+        """Raises WriteRefusedError when Lambda answers without the environment."""
+        answer = self.describe()
+        problem = _undecryptable(answer)
+        if problem:
+            raise WriteRefusedError(
+                f"the environment of {self.name} cannot be read ({problem}): a write would wipe "
+                "every variable, so nothing is written; give this role kms:Decrypt on the "
+                "function's key",
+                problem=problem,
+            )
+        variables: Mapping[str, str] = (answer.get("Environment") or {}).get("Variables") or {}
+        return Configuration(self._reading(answer, variables), variables, _state(answer))
+
+    def write(self, configuration: Configuration, weight: int) -> None:
+        """Write the environment of `configuration` with `weight` in it.
+
+        The write is conditional on the RevisionId of `configuration`. Raises what boto3 raises,
+        redacted where it may quote another variable, and WriteUncertainError when Lambda accepted
+        the write and cannot read the environment back.
+        """
+        condition = (
+            {"RevisionId": configuration.reading.token} if configuration.reading.token else {}
+        )
+        variables = self._pair.merged(configuration.variables, weight)
+        failure: Exception | None = None
+        answer: Mapping[str, Any] = {}
+        try:
+            answer = _check_answer(
+                self._client.update_function_configuration(
+                    FunctionName=self.name,
+                    Environment={"Variables": variables},
+                    **condition,
+                )
+            )
+        except AWS_ERRORS as error:
+            failure = redact(error, {**configuration.variables, **variables})
+        if failure is not None:
+            raise failure  # outside of `except`: its context would quote what was redacted
+        problem = _undecryptable(answer)
+        if problem:
+            raise WriteUncertainError(
+                f"Lambda took {weight}% for {self.name} but cannot read the environment back "
+                f"({problem}); look at the function, and give this role kms:Decrypt on its key",
+                problem=problem,
+            )
+
+    def write_problem(self, weight: int, error: Exception, configuration: Configuration) -> str:
+        """Return why `weight` was not written, in one sentence with what to do.
+
+        Lambda's message is left out where it may quote a value, so this adds what can be known
+        here: an environment that is too large, or a function that is not active.
+        """
+        action = f"{self.name} was not set to {weight}% (lambda:UpdateFunctionConfiguration)"
+        text = error_text(action, error)
+        if configuration.state:
+            text += f"; the function is not active: {configuration.state}"
+        size = environment_bytes(self._pair.merged(configuration.variables, weight))
+        if size > ENVIRONMENT_BYTES:
+            text += (
+                f"; its environment would have {size} bytes as JSON, and Lambda takes "
+                f"{ENVIRONMENT_BYTES}: shorten or remove another variable"
+            )
+        return text
+
+    def _reading(self, answer: Mapping[str, Any], variables: Mapping[str, str]) -> TargetReading:
+        reasons = ("LastUpdateStatusReasonCode", "LastUpdateStatusReason")
+        return TargetReading(
+            identity=answer["FunctionArn"],
+            weight=self._pair.weight(variables),
+            variables=self._pair.shown(variables),
+            token=answer.get("RevisionId", ""),
+            update=_UPDATES.get(
+                answer.get("LastUpdateStatus", "Successful"), UpdateStatus.IN_PROGRESS
+            ),
+            code=answer.get("CodeSha256", ""),
+            detail=": ".join(str(answer[key]) for key in reasons if answer.get(key)),
+            may_be_full=self._pair.may_be_full(variables),
+        )
+
+
+def _check_answer(answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return `answer`. Raises StrangeAnswerError when it cannot come from Lambda."""
+    if "FunctionArn" not in answer:
+        raise StrangeAnswerError
+    return answer
+
+
+# What makes a function active again, so that it accepts an update.
+_REMEDIES: Final = {
+    "Pending": "wait until it is created",
+    "Inactive": "invoke it once",
+    "Failed": "deploy it again, so that Lambda can create it",
+}
+
+
+def _state(answer: Mapping[str, Any]) -> str:
+    """Return why the function is not active, and what to do; empty while it is active."""
+    state = str(answer.get("State") or "Active")
+    if state == "Active":
+        return ""
+    reasons = [str(answer[key]) for key in ("StateReasonCode", "StateReason") if answer.get(key)]
+    remedy = _REMEDIES.get(state, "look at the function")
+    return f"{': '.join([state, *reasons])}; {remedy}"
+
+
+def _undecryptable(answer: Mapping[str, Any]) -> str:
+    """Return why Lambda cannot decrypt the environment; empty when it can."""
+    error = (answer.get("Environment") or {}).get("Error")
+    return f"{error.get('ErrorCode')}: {error.get('Message')}" if error else ""
+
+
+# --- the target -----------------------------------------------------------------------------------
 
 
 class LambdaEnvTarget(ResourceTarget[Configuration]):
@@ -67,14 +239,9 @@ class LambdaEnvTarget(ResourceTarget[Configuration]):
         return self._pair.foreign_values(self._function.read().variables)
 
     def encryption_key(self) -> str:
-        """Return the ARN of the customer managed key of the environment; empty without one."""
-        return encryption_key(self._client, self._function.name)
+        return str(self._function.describe().get("KMSKeyArn", ""))
 
     def log_group(self) -> str:
-        """Return the log group that the function is configured to log to.
-
-        Raises LogsError when Lambda does not say.
-        """
         name = self._function.name
         try:
             answer = self._client.get_function_configuration(FunctionName=name)

@@ -1,31 +1,24 @@
 """Which function of an account, and which of its variables, hold the weight of a rollout.
 
 IAM: lambda:ListFunctions (on every resource: it supports no narrower one), and as in
-lambda_configuration.py.
+lambda_env.py.
 """
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from controller.adapters.aws.clients import AWS_ERRORS, code_of, error_text
 from controller.adapters.iam.permission import ANY, Job, Permission
-from controller.adapters.targets.lambda_configuration import LambdaFunction
-from controller.adapters.targets.lambda_env import open_target
+from controller.adapters.targets.lambda_env import LambdaFunction, open_target
 from controller.adapters.targets.weight_variables import Pair
 from controller.core.observation import TargetReading
 from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.errors import TargetError, UsageError
+from controller.immutable import Immutable
 from controller.policy_file.named_target import named_target
 from controller.ports.account import Account
-from controller.ports.drafting import (
-    Chooser,
-    FoundTarget,
-    FunctionList,
-    FunctionVariables,
-    Inventory,
-    one_of,
-)
+from controller.ports.drafting import Chooser, FoundTarget, one_of
 
 IAM: Final = (Permission("lambda:ListFunctions", ANY, {Job.INIT}),)
 
@@ -36,14 +29,48 @@ _PERCENTAGE = re.compile(r"0|[1-9][0-9]?|100")
 _BOOLEAN = re.compile(r"true|false", re.I)
 
 
+class FunctionList(Immutable):
+    """The names of the functions of an account, in one region, in alphabetical order.
+
+    complete: False when the account has more functions than were read.
+    """
+
+    names: Sequence[str]
+    complete: bool = True
+
+
+class FunctionVariables(Immutable):
+    """The environment variables of a function, without a value that may be a secret.
+
+    percentages, booleans: the variables with a whole number from 0 to 100, and with true or false,
+    and their values. names: of all variables.
+    """
+
+    percentages: Mapping[str, str]
+    booleans: Mapping[str, str]
+    names: Sequence[str]
+
+
+class Inventory(Protocol):
+    """Lists what an account has."""
+
+    def functions(self) -> FunctionList:
+        """Return the functions. Raises TargetError when Lambda does not list them."""
+
+    def variables(self, function: str) -> FunctionVariables:
+        """Return the variables of a function.
+
+        Raises TargetError when there is no such function, or its environment cannot be read.
+        """
+
+
 class FunctionInventory:
-    """The functions behind a boto3 Lambda client."""
+    """`Inventory` behind a boto3 Lambda client."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
 
     def functions(self) -> FunctionList:
-        """Return the names of the functions, from at most `PAGES` pages. Raises TargetError."""
         names: list[str] = []
         request: dict[str, str] = {}
         try:
@@ -112,7 +139,7 @@ def _choose_function(inventory: Inventory, chooser: Chooser) -> str:
 
 
 def _percentage(function: str, variables: FunctionVariables, chooser: Chooser) -> str:
-    if candidates := percentage_candidates(variables):
+    if candidates := [name for name in variables.percentages if _words(name) & _WEIGHT_WORDS]:
         return one_of(chooser, "variable of the weight", "--percentage NAME", candidates)
     names = ", ".join(variables.names[:_MAX_LISTED]) or "none"
     more = ", ..." if len(variables.names) > _MAX_LISTED else ""
@@ -127,35 +154,12 @@ def _percentage(function: str, variables: FunctionVariables, chooser: Chooser) -
 def _boolean(
     percentage: str, variables: FunctionVariables, chooser: Chooser
 ) -> tuple[str | None, list[str]]:
-    """Return the boolean of `percentage`, None where there is none, and what to know about it."""
-    found = booleans_of(percentage, variables)
-    if found.fitting:
-        return one_of(chooser, f"boolean of {percentage}", "--boolean NAME", found.fitting), []
-    return None, [
-        f"{name} is {variables.booleans[name]} and left alone; if it is true exactly at 100% of "
-        f"{percentage}, name it: --boolean {name}"
-        for name in found.doubtful
-    ]
+    """Return the boolean of `percentage`, None where there is none, and what to know about it.
 
-
-def percentage_candidates(variables: FunctionVariables) -> list[str]:
-    """Return the variables that hold a percentage and are called like one."""
-    return [name for name in variables.percentages if _words(name) & _WEIGHT_WORDS]
-
-
-class Booleans(NamedTuple):
-    """The booleans that share the subject of a percentage, as USE_API does of USE_API_PERCENTAGE.
-
-    fitting: those of the very same words, whose value fits that of the percentage. doubtful: the
-    others, like USE_API_CACHE: an on/off switch that is no part of the weight must not be written.
+    It has the very words of the percentage's subject, as USE_API of USE_API_PERCENTAGE, and a value
+    that fits: without a percentage, true means 100%. Of the others, like USE_API_CACHE, a person is
+    asked to decide: an on/off switch that is no part of the weight must not be written.
     """
-
-    fitting: Sequence[str]
-    doubtful: Sequence[str]
-
-
-def booleans_of(percentage: str, variables: FunctionVariables) -> Booleans:
-    """Return the booleans of `percentage`. Without a percentage, true means 100%."""
     subject = _words(percentage) - _WEIGHT_WORDS
     related = [name for name in variables.booleans if subject and subject <= _words(name)]
     weight = variables.percentages.get(percentage)
@@ -165,7 +169,13 @@ def booleans_of(percentage: str, variables: FunctionVariables) -> Booleans:
         if _words(name) == subject
         and (weight is None or (variables.booleans[name] == "true") == (weight == "100"))
     ]
-    return Booleans(fitting, [name for name in related if name not in fitting])
+    if fitting:
+        return one_of(chooser, f"boolean of {percentage}", "--boolean NAME", fitting), []
+    return None, [
+        f"{name} is {variables.booleans[name]} and left alone; if it is true exactly at 100% of "
+        f"{percentage}, name it: --boolean {name}"
+        for name in related
+    ]
 
 
 def _words(name: str) -> set[str]:

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Final, Generic, NoReturn, Protocol, TypeVar
 
@@ -26,7 +27,7 @@ from controller.errors import (
 )
 from controller.immutable import Immutable
 from controller.ports.clock import Clock
-from controller.ports.target import InspectableTarget
+from controller.ports.target import InspectableTarget, ReadingCheck
 from controller.process import logging, signals
 
 log = logging.logger()
@@ -113,11 +114,6 @@ class ResourceTarget(InspectableTarget, Generic[S]):
     # --- a raise: one attempt -------------------------------------------------------------------
 
     def shift_to(self, weight: int, token: str) -> None:
-        """Write `weight` once, only if the resource still has `token`.
-
-        Raises WriteRefusedError and WriteConflictError (nothing was written), or
-        WriteUncertainError when the write may have happened and was not read back.
-        """
         snapshot = self._resource.read()
         self._check_token(snapshot, weight, token)
         self._check_raise(snapshot, weight)
@@ -170,19 +166,13 @@ class ResourceTarget(InspectableTarget, Generic[S]):
     # --- lowering: with retries -----------------------------------------------------------------
 
     def lower_to_zero(
-        self,
-        within: timedelta,
-        *,
-        outdated_token: str = "",
-        check: Callable[[TargetReading], object] | None = None,
+        self, within: timedelta, *, outdated_token: str = "", check: ReadingCheck | None = None
     ) -> None:
         """Write 0% over any other weight, with retries until `within` is over.
 
-        outdated_token: a token to invalidate: while the resource still has it, 0% is written even
-        over 0%, because every write gives a new one. check: called with each reading before a
-        write. Raises WriteRefusedError at once when AWS refuses the write permanently or the write
-        would lose settings, TargetError when the resource can never be read or time is over, and
-        what `check` raises.
+        Every write gives a new token, so that 0% over 0% outdates `outdated_token`. Raises
+        WriteRefusedError also where AWS refuses the write permanently, and TargetError also where
+        the resource can never be read.
         """
         LoweringLoop(
             self._resource, self._by_hand, self._clock, self._jitter, outdated_token, check
@@ -200,7 +190,7 @@ class LoweringLoop(Immutable, Generic[S]):
     clock: Clock
     jitter: Callable[[float, float], float]
     outdated_token: str
-    check: Callable[[TargetReading], object] | None
+    check: ReadingCheck | None
 
     def run(self, within: timedelta) -> None:
         """Retry until 0% is written or `within` is over; raise as `Target.lower_to_zero` does.
@@ -224,23 +214,23 @@ class LoweringLoop(Immutable, Generic[S]):
             reraise=True,
         )
         with lowering():  # its requests wait for no others
-            self._repeat(retrying, within)
-
-    def _repeat(self, retrying: Retrying, within: timedelta) -> None:
-        try:
-            retrying(self._attempt)
-        except _RetryError as error:
-            # The last write may have succeeded with only its answer lost.
-            reading = self._read_or_none()
-            if reading is not None and self._is_done(reading):
-                return
-            shown = error.variables if reading is None else f"the target shows {reading.variables}"
-            limit = "before this run had to end" if signals.grace_is_over() else ""
-            raise TargetError(
-                f"{self.resource.name} was not set to 0% "
-                f"{limit or f'within {format_duration(within)}'}; "
-                f"{shown}; last problem: {error}. Roll back again, or {self.by_hand}"
-            ) from error
+            try:
+                retrying(self._attempt)
+            except _RetryError as error:
+                # The last write may have succeeded with only its answer lost.
+                reading = None
+                with suppress(TargetError):
+                    reading = self.resource.read().reading
+                if reading is not None and self._is_done(reading):
+                    return
+                shown = error.shown if reading is None else _shown(reading)
+                limit = f"within {format_duration(within)}"
+                if signals.grace_is_over():
+                    limit = "before this run had to end"
+                raise TargetError(
+                    f"{self.resource.name} was not set to 0% {limit}; {shown}; last problem: "
+                    f"{error}. Roll back again, or {self.by_hand}"
+                ) from error
 
     def _attempt(self) -> None:
         """Lower once. Raises _RetryError for a transient failure, else what `run` raises."""
@@ -251,7 +241,7 @@ class LoweringLoop(Immutable, Generic[S]):
         reading = snapshot.reading
         if self._is_done(reading):
             return
-        shown = f"the target shows {reading.variables}"
+        shown = _shown(reading)
         if reading.update is UpdateStatus.IN_PROGRESS:
             raise _RetryError(self.resource.stop_update(snapshot) or _IN_PROGRESS, shown)
         try:
@@ -274,13 +264,6 @@ class LoweringLoop(Immutable, Generic[S]):
         at_zero = reading.weight == 0 and reading.update is not UpdateStatus.FAILED
         return at_zero and not (self.outdated_token and reading.token == self.outdated_token)
 
-    def _read_or_none(self) -> TargetReading | None:
-        """Return a reading of the resource; None when it cannot be read."""
-        try:
-            return self.resource.read().reading
-        except TargetError:
-            return None
-
     def _pause_s(self, state: RetryCallState) -> float:
         limit = PAUSE_FIRST_S * 2.0 ** min(state.attempt_number, 10)
         return self.jitter(PAUSE_FIRST_S, min(PAUSE_MOST_S, limit))
@@ -300,4 +283,8 @@ class _RetryError(Exception):
 
     def __init__(self, problem: str, shown: str) -> None:
         super().__init__(problem)
-        self.variables = shown
+        self.shown = shown
+
+
+def _shown(reading: TargetReading) -> str:
+    return f"the target shows {reading.variables}"

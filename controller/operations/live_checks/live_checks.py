@@ -10,8 +10,6 @@ from functools import partial
 from typing import Final
 
 from controller.core.observation import (
-    AlarmReading,
-    AlarmState,
     MetricQuery,
     Series,
     TargetReading,
@@ -45,8 +43,7 @@ METRICS: Final = "metrics"
 class LiveChecks(Immutable):
     """The checks of one policy, and the sources that they read.
 
-    exposures: of the store; None: it cannot be read. catalogue, alarms, logs: None: they cannot be
-        read from here.
+    exposures: of the store; None: it cannot be read.
     starting: a rollout starts now, so an update in progress and an alarm that is in ALARM fail;
         otherwise both may have passed by the start, and are warnings.
     fix: it starts as a fix, so what is red of the stable path or an alarm is a warning.
@@ -56,9 +53,9 @@ class LiveChecks(Immutable):
     target: InspectableTarget
     metrics: MetricSource
     exposures: Exposures | None
-    catalogue: MetricCatalogue | None
-    alarms: AlarmSource | None
-    logs: LogSource | None
+    catalogue: MetricCatalogue
+    alarms: AlarmSource
+    logs: LogSource
     starting: bool = False
     fix: bool = False
 
@@ -142,7 +139,7 @@ class LiveChecks(Immutable):
             if metric.namespace == api_gateway.NAMESPACE and len(metric.dimensions) == 1:
                 by_api.setdefault(str(metric.dimensions), {})[name] = metric
         for of_api in by_api.values():
-            listed = self._listing(next(iter(of_api.values())))
+            listed = self.catalogue.similar(next(iter(of_api.values())))
             if (check := metrics.stages_check(of_api, listed)) is not None:
                 yield check
 
@@ -161,16 +158,11 @@ class LiveChecks(Immutable):
             return sources.missing_check(name, metric, idle=idle, proven=proven)
         if not (proven and aws_metrics.is_documented(metric)):
             key = metric.namespace, metric.name
-            listed = listings[key] = listings.get(key) or self._listing(metric)
+            listed = listings[key] = listings.get(key) or self.catalogue.similar(metric)
             proven = metrics.has_proven_dimensions(
                 self.policy, metric, with_data, listed.dimensions
             )
         return metrics.missing_data_check(name, metric, listed, idle=idle, proven=proven)
-
-    def _listing(self, metric: Metric) -> MetricListing:
-        if self.catalogue is None:
-            return MetricListing(problem="no metrics can be listed from here")
-        return self.catalogue.similar(metric)
 
     def _typical_values(
         self,
@@ -216,13 +208,7 @@ class LiveChecks(Immutable):
         criteria = alarms_and_logs.alarms_of(self.policy)
         if not criteria:
             return
-        names = [criterion.alarm for criterion in criteria.values()]
-        readings: Mapping[str, AlarmReading]
-        if self.alarms is None:
-            unread = AlarmReading(AlarmState.UNREAD, reason="no alarms can be read from here")
-            readings = dict.fromkeys(names, unread)
-        else:
-            readings = self.alarms.states(names)
+        readings = self.alarms.states([criterion.alarm for criterion in criteria.values()])
         for name, criterion in criteria.items():
             yield alarms_and_logs.alarm_check(
                 name, criterion, readings[criterion.alarm], starting=self.starting, fix=self.fix
@@ -231,10 +217,6 @@ class LiveChecks(Immutable):
     def _log_checks(self, now: datetime) -> Iterator[Check]:
         queries_by_line = alarms_and_logs.log_queries(self.policy, now)
         if not queries_by_line:
-            return
-        if self.logs is None:
-            for what in queries_by_line:
-                yield warn(what, "not checked: no logs can be read from here")
             return
         counts = self.logs.count(query for queries in queries_by_line.values() for query in queries)
         for what, queries in queries_by_line.items():

@@ -9,11 +9,7 @@ from typing import Final
 
 from controller.core.judge.series import SAMPLE_COUNT, query
 from controller.core.observation import MetricQuery, QueryStatus, Series, Span
-from controller.core.policy import (
-    Metric,
-    Policy,
-    aws_metrics,
-)
+from controller.core.policy import Metric, Policy, aws_metrics
 from controller.core.policy.comparison import Increase
 from controller.core.policy.counts import known_counts
 from controller.core.units import (

@@ -22,11 +22,7 @@ from controller.core.observation import (
     UnreadableTarget,
 )
 from controller.core.ranges import AwareTime, Real
-from controller.core.repeated_state import (
-    MEMORY_FIELDS,
-    PENDING_MEMORY_FIELDS,
-    STATE_MEMORY_FIELDS,
-)
+from controller.core.repeated_state import MEMORY_FIELDS, PENDING_MEMORY_FIELDS, STATE_MEMORY_FIELDS
 from controller.core.rollout import Paused, Pending, Phase, Progressing, Reason, Rollout
 from controller.core.stats.combined_tests import SequentialState
 from controller.core.transitions.pause import RESTORED
@@ -123,10 +119,14 @@ def read_entry(entry: Entry, steps: int) -> RecordedDecision:
     """
     try:
         recorded = _parse_entry(entry)
-        _check_steps(recorded, steps)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         first_line = str(error).partition("\n")[0]
         raise UnreadableEntryError(f"{type(error).__name__}: {first_line}") from error
+    adopted = recorded.cause.adopted if isinstance(recorded.cause, StartCause) else None
+    for step in (recorded.step, adopted):
+        if step is not None and not 0 <= step < steps:
+            problem = f"the policy has {steps} steps, and none is number {step}"
+            raise UnreadableEntryError(f"ValueError: {problem}")
     return recorded
 
 
@@ -158,13 +158,6 @@ def _parse_entry(entry: Entry) -> RecordedDecision:
         tallies=convert(body.get("tallies", {}), dict[str, Tally]),
         fold=convert(body.get("fold", {}), SequentialState),
     )
-
-
-def _check_steps(recorded: RecordedDecision, steps: int) -> None:
-    adopted = recorded.cause.adopted if isinstance(recorded.cause, StartCause) else None
-    for step in (recorded.step, adopted):
-        if step is not None and not 0 <= step < steps:
-            raise ValueError(f"the policy has {steps} steps, and none is number {step}")
 
 
 _MEMORY: Final = [

@@ -50,7 +50,9 @@ def recent_history(rollout: Rollout, entries: Iterable[Entry]) -> RecentHistory:
         for entry in entries:
             series.add(entry)
             if entry.kind not in ROUTINE:
-                events.append(_outline(entry))
+                # What was observed may be large; an entry that was changed may lack more.
+                body = {"sentence": "", **entry.body, "observation": {}}
+                events.append(replace(entry, body=body))
             if entry.kind == "advanced" and isinstance(step := entry.body.get("step"), int):
                 passed[step - 1] = tuple(findings_of(entry).values())
             yield entry
@@ -81,8 +83,3 @@ def findings_of(entry: Entry) -> dict[str, Finding]:
             finding = finding_of(one)
             found[finding.criterion] = finding
     return found
-
-
-def _outline(entry: Entry) -> Entry:
-    """Return `entry` without what was observed, which may be large; a changed one may lack more."""
-    return replace(entry, body={"sentence": "", **entry.body, "observation": {}})

@@ -2,7 +2,6 @@
 
 from array import array
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import suppress
 from datetime import datetime
 from math import isnan, nan
 from typing import Final, TypeAlias
@@ -88,8 +87,14 @@ class RecordedSeries:
         self._status: dict[str, QueryStatus] = {}
 
     def add(self, entry: Entry) -> None:
-        """Add what `entry` stores."""
-        for key, one in _observed_series(entry, self._steps):
+        """Add what `entry` stores; nothing of an entry that was changed in the store."""
+        if entry.kind == HOOK_CALLED:
+            return
+        try:
+            observed = read_entry(entry, self._steps).observation.series
+        except UnreadableEntryError:
+            return
+        for key, one in observed.items():
             if self._only is None or key in self._only:
                 self._points.setdefault(key, RecordedPoints()).update(one.points)
                 if self._status.get(key) is not QueryStatus.COMPLETE:
@@ -98,14 +103,6 @@ class RecordedSeries:
     def series(self) -> dict[str, Series]:
         """Return every series so far, by its key."""
         return {key: Series(points, self._status[key]) for key, points in self._points.items()}
-
-
-def _observed_series(entry: Entry, steps: int) -> Iterator[tuple[str, Series]]:
-    """Yield the series that an entry stores; none of an entry that was changed in the store."""
-    if entry.kind == HOOK_CALLED:
-        return
-    with suppress(UnreadableEntryError):
-        yield from read_entry(entry, steps).observation.series.items()
 
 
 def weight_spans(rollout: Rollout, entries: Iterable[Entry]) -> list[WeightSpan]:

@@ -95,7 +95,8 @@ def baseline_requests(policy: Policy, now: datetime, step: int = 0) -> Iterator[
         criterion = policy.criteria[name]
         stable = _stable_metric(comparison, sequential=criterion.sequential)
         concurrent = comparison.control is not None
-        if stable is None or (concurrent and not _gates(policy, name, step)):
+        gates = any(name in policy.gate(one) for one in range(step, len(policy.steps)))
+        if stable is None or (concurrent and not gates):
             continue
         name_of_metric, baseline = stable
         start, end = baseline.span(now, policy.evaluation_delay)
@@ -120,11 +121,6 @@ def baseline_requests(policy: Policy, now: datetime, step: int = 0) -> Iterator[
             concurrent=concurrent,
             same_hours=bool(baseline.same_hours),
         )
-
-
-def _gates(policy: Policy, name: str, first: int) -> bool:
-    """Tell whether a criterion gates any step from number `first` on."""
-    return any(name in policy.gate(step) for step in range(first, len(policy.steps)))
 
 
 def _stable_metric(one: Comparison, *, sequential: bool) -> tuple[str, FrozenBaseline] | None:

@@ -252,8 +252,7 @@ def _red_before(
     These are gating criteria whose alarm is in ALARM, and those of `failures` on other metrics.
     """
     gating = {name: one.alarm for name, one in alarms_of(policy).items() if one.gating}
-    source = runner.observer.alarms
-    readings = source.states(list(gating.values())) if source and gating else {}
+    readings = runner.observer.alarms.states(list(gating.values())) if gating else {}
     red: dict[str, float | None] = {
         name: None
         for name, alarm in gating.items()
@@ -303,7 +302,8 @@ def _failures(
         if judge.look_back is None:
             continue
         begin = max(begins[judge.name], since)
-        step = _gating_step(policy, judge.name, first)
+        gating = (one for one in range(first, len(policy.steps)) if judge.name in policy.gate(one))
+        step = next(gating, first)
         interval = StepInterval(step, begin, begin, closed)
         evidence = Evidence(
             policy=policy,
@@ -337,9 +337,3 @@ def _last_exposure_end(runner: Runner, policy: Policy, reading: TargetReading) -
 def _look_back_s(judge: CriterionJudge[Criterion]) -> int:
     """Return how many seconds back a criterion is evaluated: long enough for it to fail."""
     return int(max(_LOOK_BACK, judge.look_back or _LOOK_BACK).total_seconds())
-
-
-def _gating_step(policy: Policy, name: str, first: int) -> int:
-    """Return the first step from `first` on that criterion `name` gates; without any, `first`."""
-    steps = range(first, len(policy.steps))
-    return next((step for step in steps if name in policy.gate(step)), first)

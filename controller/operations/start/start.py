@@ -1,7 +1,7 @@
 """Start a rollout, once for each revision, after all preflight checks; retry a rolled back one."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -102,12 +102,9 @@ def start(runner: Runner, request: StartRequest) -> StartResult:
     existing = _existing_rollout(runner, ids, request, revision, reading, now)
     if existing is not None:
         return StartResult(existing, created=False)
+    retry_hint = [] if request.retry_reason is None else [_RETRY_WITH_FILE]
     if forbidden := start_refusals(runner.store, request.policy, request.acts, request.file):
-        raise UsageError(
-            f"{request.policy.name} was not started; nothing was changed:",
-            *(f"  {line}" for line in forbidden),
-            *([_RETRY_WITH_FILE] if request.retry_reason is not None else []),
-        )
+        raise _refusal(request.policy, forbidden, *retry_hint)
     stored_format = runner.store.format()
     _check_format(request.policy, stored_format)
     result = preflight(
@@ -115,12 +112,7 @@ def start(runner: Runner, request: StartRequest) -> StartResult:
     )
     result = result.passing(request.despite, request.reason)
     if result.refusals:
-        raise UsageError(
-            f"{request.policy.name} was not started; nothing was changed:",
-            *(f"  {line}" for line in result.refusals),
-            *([result.hint] if result.hint else []),
-            *([_RETRY_WITH_FILE] if request.retry_reason is not None else []),
-        )
+        raise _refusal(request.policy, result.refusals, *filter(None, [result.hint]), *retry_hint)
     step = live_step(request.policy, reading) if request.adopt else None
     answers = _hook_answers(runner, request.policy, revision, reading, step or 0)
     attempt = len(ids) + 1  # a concurrent start takes this number first, and this one is refused
@@ -144,6 +136,11 @@ def start(runner: Runner, request: StartRequest) -> StartResult:
             f"the rollout was created, but then could not be saved: {visit.problem}",
         )
     return StartResult(visit.rollout, created=True, warnings=warnings)
+
+
+def _refusal(policy: Policy, why: Iterable[str], *hints: str) -> UsageError:
+    lines = (f"  {line}" for line in why)
+    return UsageError(f"{policy.name} was not started; nothing was changed:", *lines, *hints)
 
 
 def _released_since(newest: Rollout, policy: Policy, reading: TargetReading) -> str:
@@ -170,9 +167,9 @@ def _check_format(policy: Policy, stored_format: int) -> None:
     """Raise UsageError where `policy` has what rollouts of `stored_format` cannot store."""
     newer = newer_policy_fields(json.loads(policy.snapshot()), stored_format)
     if newer:
-        raise UsageError(
-            f"{policy.name} was not started; nothing was changed:",
-            *(f"  {path}: needs format {since} of the store" for path, since in newer.items()),
+        raise _refusal(
+            policy,
+            [f"{path}: needs format {since} of the store" for path, since in newer.items()],
             f"the store has format {stored_format}: once no older version of rolloutctl uses it, "
             "rolloutctl store upgrade",
         )
@@ -219,10 +216,7 @@ def _hook_answers(
     not_yet_started = f"{policy.name}#"
     answers = consent.answers(not_yet_started, policy, hooks, calls, consent.deadline())
     if objection := objections(hooks, answers):
-        raise UsageError(
-            f"{policy.name} was not started; nothing was changed:",
-            f"  {BEFORE_START}: {objection}",
-        )
+        raise _refusal(policy, [f"{BEFORE_START}: {objection}"])
     return answers
 
 

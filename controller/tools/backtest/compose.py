@@ -79,8 +79,8 @@ def _check_metrics(policy: Policy, account: AwsAccount, announce: Announce) -> N
         metrics=account.metrics(),
         exposures=None,
         catalogue=account.metric_list(),
-        alarms=None,
-        logs=None,
+        alarms=account.alarms(),
+        logs=account.log_counts(),
     )
     checks = list(live.metric_checks(None, account.clock.now()))
     for check in checks:

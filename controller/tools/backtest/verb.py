@@ -130,7 +130,7 @@ def backtest(
             wider = wider_bounds(setup, outcome, max_false_rollbacks or 0.0)
             shown = replace(shown, suggestion=wider)
     if report_place is not None:
-        from controller.bootstrap.pages import write_page  # Jinja2: for pages alone
+        from controller.bootstrap.account import write_page  # Jinja2: for pages alone
         from controller.tools.backtest.html import backtest_html
 
         write_page(report_place, backtest_html(shown))

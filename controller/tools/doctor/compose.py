@@ -13,8 +13,7 @@ from controller.adapters.iam.caller import (
     decisions,
 )
 from controller.adapters.notifiers.sns import Subscribers
-from controller.bootstrap.account import AwsAccount, real_account
-from controller.bootstrap.stores import store_at
+from controller.bootstrap.account import AwsAccount, real_account, store_at
 from controller.core.policy import Policy
 from controller.core.policy.aws_location import AwsLocation
 from controller.errors import NoStoreError, StoreError

@@ -11,8 +11,7 @@ from controller.adapters.recorder.writes import (
     record_function_writes,
     record_rule_writes,
 )
-from controller.bootstrap.account import AwsAccount, real_account
-from controller.bootstrap.stores import store_at
+from controller.bootstrap.account import AwsAccount, real_account, store_at
 from controller.errors import NoStoreError, UsageError
 from controller.process import signals
 from controller.process.settings import Settings

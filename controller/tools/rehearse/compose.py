@@ -11,8 +11,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from controller.adapters.stores.sqlite import SqliteStore
-from controller.bootstrap.account import AwsAccount, observer_of, real_account
-from controller.bootstrap.stores import store_at
+from controller.bootstrap.account import AwsAccount, observer_of, real_account, store_at
 from controller.core.message import Message
 from controller.core.observation import Consent, HookAnswer
 from controller.core.policy import Channel, Hook, Policy

@@ -143,7 +143,7 @@ def _write_report(
     outcome: RehearsalOutcome, scenario: str, metrics: MetricSource, place: settings.PageLocation
 ) -> None:
     """Write the report of a rehearsal; its latencies are read from the simulated world."""
-    from controller.bootstrap.pages import write_page  # Jinja2: for pages alone
+    from controller.bootstrap.account import write_page  # Jinja2: for pages alone
     from controller.tools.report.compose import report_of
     from controller.tools.report.html import report_html
     from controller.tools.report.report import RolloutHistory

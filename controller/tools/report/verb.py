@@ -2,8 +2,7 @@
 
 import click
 
-from controller.bootstrap.account import real_account
-from controller.bootstrap.pages import write_page
+from controller.bootstrap.account import real_account, write_page
 from controller.cli import options
 from controller.cli.call import CommandContext
 from controller.cli.result import Result
@@ -57,7 +56,7 @@ def report(call: CommandContext, rollout: str, place: PageLocation | None, offli
         history = RolloutHistory(stored, known_entries(store, stored), snapshot)
         made = report_of(history, real_account().clock.now(), offline=offline)
     page = report_html(made)
-    place = place or FilePage.named(report_file(made.rollout))
+    place = place or FilePage(report_file(made.rollout))
     write_page(place, page)
     size = len(page.encode())
     problems = [made.unread, *(latency.problem for latency in made.latencies)]

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import assert_never
 
-from controller.bootstrap.account import real_account
-from controller.bootstrap.stores import store_at
+from controller.bootstrap.account import real_account, store_at
 from controller.core import stored_formats
 from controller.errors import UsageError
 from controller.process.settings import DynamoDbLocation, SqliteLocation, StoreLocation

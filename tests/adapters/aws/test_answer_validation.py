@@ -7,17 +7,15 @@ from typing import Any
 
 import pytest
 
-from controller.adapters.aws.call_limits import CallLimits
 from controller.adapters.aws.clients import Clients
+from controller.adapters.aws.limited_client import CallLimits
 from controller.adapters.clock import SystemClock
 from controller.adapters.cloudformation import Stack
 from controller.adapters.hooks.lambda_function import LambdaHooks
 from controller.adapters.iam import caller
 from controller.adapters.iam.caller import NotSimulatedError
-from controller.adapters.metrics.alarms import CloudWatchAlarms
-from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
+from controller.adapters.metrics.cloudwatch import CloudWatchAlarms, CloudWatchMetrics, MetricList
 from controller.adapters.metrics.logs import CloudWatchLogCounts, CloudWatchLogEvents
-from controller.adapters.metrics.metric_list import MetricList
 from controller.adapters.notifiers.eventbridge import EventBridgeChannel
 from controller.adapters.notifiers.sns import SnsChannel, Subscribers
 from controller.adapters.secrets import SecretReader

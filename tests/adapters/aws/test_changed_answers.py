@@ -8,8 +8,8 @@ from math import isfinite
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from controller.adapters.aws.call_limits import CallLimits
 from controller.adapters.aws.clients import Clients
+from controller.adapters.aws.limited_client import CallLimits
 from controller.adapters.clock import SystemClock
 from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
 from controller.adapters.targets.lambda_env import LambdaEnvTarget

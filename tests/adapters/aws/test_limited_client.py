@@ -14,9 +14,8 @@ from freezegun import freeze_time
 
 from controller.adapters.aws import clients as aws
 from controller.adapters.aws import limited_client
-from controller.adapters.aws.call_limits import CallLimits
 from controller.adapters.aws.clients import Clients, StrangeAnswerError
-from controller.adapters.aws.limited_client import CallTimeoutError, run_within
+from controller.adapters.aws.limited_client import CallLimits, CallTimeoutError, run_within
 from controller.process import workers
 from controller.process.signals import StoppedError
 from controller.process.workers import Workers
@@ -158,7 +157,7 @@ def test_a_process_ends_although_a_call_hangs(endpoint: Endpoint) -> None:
     endpoint.answers = [aws_stub.hangs]
     code = (
         "from controller.adapters.aws.clients import Clients\n"
-        "from controller.adapters.aws.call_limits import CallLimits\n"
+        "from controller.adapters.aws.limited_client import CallLimits\n"
         "made = Clients({'lambda': CallLimits(1, 1, 600, 0.3)})\n"
         "try:\n"
         "    made.get('lambda').get_function_configuration(FunctionName='handler')\n"

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from controller.adapters.aws.call_limits import CallLimits
 from controller.adapters.aws.clients import Clients
+from controller.adapters.aws.limited_client import CallLimits
 from controller.adapters.aws.request_rates import RATES, RequestRates, lowering
 from controller.bootstrap.account import real_account
 from controller.errors import TargetError

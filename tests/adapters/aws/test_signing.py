@@ -2,7 +2,7 @@
 
 from botocore.credentials import Credentials
 
-from controller.adapters.aws.signing import signed_headers
+from controller.adapters.aws.session import signed_headers
 
 
 def test_the_signature_is_for_one_service_in_one_region_and_keeps_the_headers() -> None:

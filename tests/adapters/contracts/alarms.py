@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from controller.adapters.metrics.alarms import CloudWatchAlarms
+from controller.adapters.metrics.cloudwatch import CloudWatchAlarms
 from controller.immutable import Immutable
 from controller.ports.clock import Clock
 from tests.support.core import AlarmReading, AlarmState

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from controller.adapters.metrics.alarms import PAGES_PER_CALL, CloudWatchAlarms
+from controller.adapters.metrics.cloudwatch import PAGES, CloudWatchAlarms
 from controller.errors import UsageError
 from controller.tools.simulation.fakes.errors import client_error, read_timeout
 from tests.support.core import AlarmReading, AlarmState
@@ -90,4 +90,4 @@ def test_missing_credentials_are_the_reason_of_each_alarm() -> None:
 def test_pages_without_an_end_are_read_to_a_limit() -> None:
     client = Answering({"MetricAlarms": [], "NextToken": "more"})
     assert CloudWatchAlarms(lambda: client).states(["a"])["a"].state is AlarmState.MISSING
-    assert len(client.requests) == PAGES_PER_CALL
+    assert len(client.requests) == PAGES

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from controller.adapters.metrics.metric_list import MetricList
+from controller.adapters.metrics.cloudwatch import MetricList
 from controller.core.policy import Metric
 from tests.support.emulator import Emulator
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from controller.adapters.stores import fixes
+from controller.adapters.stores import side_items
 from controller.core.judge.evidence import FixStart
 from controller.errors import StoreError
 from tests.support.cases import cases
@@ -18,9 +18,9 @@ from tests.support.cases import cases
 })  # fmt: skip
 def test_what_allows_no_fix_is_damaged(stored: object) -> None:
     with pytest.raises(StoreError, match=r"allows shop#1 as a fix is damaged \(.*\); remove it"):
-        fixes.load("shop#1", stored)
+        side_items.load_fix("shop#1", stored)
 
 
 def test_what_was_written_is_read() -> None:
     red = {"service": 0.1 + 0.2, "quiet": None}
-    assert fixes.load("shop#1", fixes.dump(FixStart(red))) == red
+    assert side_items.load_fix("shop#1", side_items.dump_fix(FixStart(red))) == red

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.adapters.stores import recipients
+from controller.adapters.stores import side_items
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.core.recipients import RecipientList
 from controller.errors import StoreError
@@ -32,11 +32,11 @@ LISTED = RecipientList({"shop": ("events:event-bus/default",), "*": ()})
 })  # fmt: skip
 def test_what_is_no_list_is_damaged(stored: object) -> None:
     with pytest.raises(StoreError, match=r"list of recipients is damaged \(.*\); set it again"):
-        recipients.load(stored)
+        side_items.load_recipients(stored)
 
 
 def test_what_was_written_is_read() -> None:
-    assert recipients.load(recipients.dump(LISTED)) == LISTED
+    assert side_items.load_recipients(side_items.dump_recipients(LISTED)) == LISTED
 
 
 def test_a_damaged_item_of_a_table_can_be_replaced() -> None:

@@ -18,8 +18,7 @@ from typing import Any
 
 import pytest
 
-from controller.adapters.stores.one_call_at_a_time import one_call_at_a_time
-from controller.adapters.stores.sqlite import SqliteStore
+from controller.adapters.stores.sqlite import SqliteStore, one_call_at_a_time
 from controller.adapters.stores.sqlite import file as sqlite_file
 from controller.core.stored_formats import NEWEST, OLDEST
 from controller.errors import Exit, StoreError, UsageError

@@ -5,13 +5,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
-from controller.adapters.targets.lambda_env_finder import find_variables
+from controller.adapters.targets.lambda_env_finder import (
+    FunctionList,
+    FunctionVariables,
+    find_variables,
+)
 from controller.core.observation import MetricQuery, Span
 from controller.core.policy import TargetSpec
 from controller.core.policy.metric import RequestSource
 from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.errors import TargetError, UsageError
-from controller.ports.drafting import Chooser, FoundTarget, FunctionList, FunctionVariables
+from controller.ports.drafting import Chooser, FoundTarget
 from controller.ports.metrics import Dimensions, MetricListing
 from controller.tools.init.drafting import AccountView
 from controller.tools.init.survey import SourceKind, source_of

@@ -234,7 +234,10 @@ def history_items(rollout_id: str, entries: Sequence[Entry]) -> Iterator[Item]:
     """Yield the items of `entries`: one for each, or several for an entry that is too large."""
     for entry in entries:
         content = pack(codec.dump_entry(rollout_id, entry))
-        pieces = list(_pieces(content))
+        pieces = [content]
+        if "B" in content:
+            starts = range(0, len(content["B"]), PIECE_BYTES)
+            pieces = [{"B": content["B"][start : start + PIECE_BYTES]} for start in starts]
         for index, piece in enumerate(pieces):
             yield {
                 "pk": history_key(rollout_id),
@@ -268,15 +271,6 @@ def entries_of(rollout_id: str, items: Iterable[Item]) -> Iterator[Entry]:
         parts = [piece.get("entry", {}) for piece in pieces]
         content = unpack(rollout_id, "entry", parts, codec.ENTRY_LIMITS.size)
         yield codec.load_entry(rollout_id, content)
-
-
-def _pieces(content: Attribute) -> Iterator[Attribute]:
-    if "S" in content:
-        yield content
-        return
-    compressed: bytes = content["B"]
-    for start in range(0, len(compressed), PIECE_BYTES):
-        yield {"B": compressed[start : start + PIECE_BYTES]}
 
 
 # --- values -------------------------------------------------------------------------------------

@@ -12,7 +12,6 @@ from typing import Final, TypeAlias
 from msgspec import MsgspecError, json
 
 from controller.adapters.stores import error_texts as refusals
-from controller.adapters.stores import rollback_requests
 from controller.adapters.stores.dynamodb.calls import DynamoDbTable
 from controller.adapters.stores.dynamodb.items import (
     Attribute,
@@ -27,10 +26,9 @@ from controller.adapters.stores.dynamodb.items import (
 )
 from controller.adapters.stores.dynamodb.writes import ABSENT, Write, put, update
 from controller.adapters.stores.untrusted_values import moment_of as moment_in
-from controller.adapters.stores.untrusted_values import printable_id
+from controller.adapters.stores.untrusted_values import printable_id, reason_of
 from controller.core.rollout import Rollout
 from controller.errors import StoreError
-from controller.immutable import Immutable
 from controller.ports.store import Exposure, LockHolder
 
 # Exposures of earlier holders that a lock stores; older ones are merged into one.
@@ -38,28 +36,26 @@ MOST_PAST_EXPOSURES: Final = 10
 MOST_KEY_BYTES: Final = 2_048  # of a partition key
 
 
-class LockState(Immutable):
-    """The state of a rollout that its locks repeat."""
+LockState: TypeAlias = tuple[bool, datetime, datetime | None]
 
-    final: bool
-    exposed_from: datetime | None
-    exposed_to: datetime | None
 
-    @classmethod
-    def of(cls, rollout: Rollout) -> "LockState":
-        """Return the state that the locks of `rollout` repeat."""
-        return cls(rollout.final, rollout.created, rollout.exposed_to)
+def lock_state(rollout: Rollout) -> LockState:
+    """Return the state that the locks of `rollout` repeat: whether it is final, and its exposure.
+
+    A save updates the locks where this changes.
+    """
+    return rollout.final, rollout.created, rollout.exposed_to
 
 
 def lock_attributes(rollout: Rollout) -> dict[str, Attribute | None]:
     """Return the attributes of a lock of `rollout`; None for those that it lacks."""
-    state = LockState.of(rollout)
-    moments = {"exposed_from": state.exposed_from, "exposed_to": state.exposed_to}
+    final, exposed_from, exposed_to = lock_state(rollout)
     return {
-        "final": {"BOOL": state.final},
+        "final": {"BOOL": final},
         "since": moment(rollout.since),
         "version": number(rollout.version),
-        **{name: None if at is None else moment(at) for name, at in moments.items()},
+        "exposed_from": moment(exposed_from),
+        "exposed_to": None if exposed_to is None else moment(exposed_to),
     }
 
 
@@ -70,15 +66,10 @@ def lock_update(lock: str, rollout: Rollout) -> Write:
     )
 
 
-def owners_of(table: DynamoDbTable, locks: Collection[str]) -> dict[str, str | None]:
-    """Return who holds each of `locks`, as `Ownership.owners` says. Raises StoreError."""
-    return owners_and_requests_of(table, locks, ())[0]
-
-
 def owners_and_requests_of(
     table: DynamoDbTable, locks: Collection[str], ids: Collection[str]
 ) -> tuple[dict[str, str | None], dict[str, str]]:
-    """Return what `Ownership.owners_and_requests` says. Raises StoreError."""
+    """Return what `Store.owners_and_requests` says. Raises StoreError."""
     # A key that DynamoDB refuses has no item, and would fail the read of all the others.
     locks_of = {lock_key(lock)["pk"]["S"]: lock for lock in locks if _is_key(lock)}
     ids_of = {request_key(one)["pk"]["S"]: one for one in ids}
@@ -89,7 +80,7 @@ def owners_and_requests_of(
     for item in found:
         pk = item["pk"]["S"]
         if pk in ids_of:
-            requests[ids_of[pk]] = rollback_requests.loaded(item.get("why", {}).get("S"))
+            requests[ids_of[pk]] = reason_of(item.get("why", {}).get("S"))
         else:
             owners[locks_of[pk]] = item.get("rollout", {}).get("S")
     return owners, requests
@@ -209,7 +200,8 @@ def _item(lock: str, rollout: Rollout, past: Iterable[Exposure]) -> Item:
         if attribute is not None
     }
     exposures = _bounded(_sorted({one for one in past if one[0] != rollout.id}))
-    stored: Mapping[str, Attribute] = {"past": text(_dump(exposures))} if exposures else {}
+    rows = [[rollout_id, _text(begin), end and _text(end)] for rollout_id, begin, end in exposures]
+    stored: Mapping[str, Attribute] = {"past": text(json.encode(rows).decode())} if rows else {}
     return {**lock_key(lock), "rollout": text(rollout.id), **state, **stored}
 
 
@@ -228,11 +220,6 @@ def _exposures(lock: str, item: Item) -> list[Exposure]:
             raise _damaged(lock, "exposed_from, exposed_to: they are no moments")
         exposures.append((_owner(lock, item), begin, end))
     return exposures
-
-
-def _dump(exposures: Sequence[Exposure]) -> str:
-    rows = [[rollout_id, _text(begin), end and _text(end)] for rollout_id, begin, end in exposures]
-    return json.encode(rows).decode()
 
 
 def _text(at: datetime) -> str:

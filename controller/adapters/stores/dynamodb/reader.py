@@ -6,8 +6,7 @@ from itertools import islice
 from typing import Any, Final
 
 from controller.adapters.stores import error_texts as refusals
-from controller.adapters.stores import fixes
-from controller.adapters.stores import recipients as recipient_codec
+from controller.adapters.stores import side_items
 from controller.adapters.stores.dynamodb import items
 from controller.adapters.stores.dynamodb.calls import DynamoDbTable
 from controller.adapters.stores.dynamodb.items import Item
@@ -16,7 +15,6 @@ from controller.adapters.stores.dynamodb.locks import (
     holder_of,
     owner_of,
     owners_and_requests_of,
-    owners_of,
 )
 from controller.core.history import Entry
 from controller.core.recipients import RecipientList
@@ -24,7 +22,6 @@ from controller.core.stored_formats import written_format
 from controller.core.visit_order import (
     LAST_MOMENT,
     Listed,
-    StoredOrder,
     Visits,
     in_visit_order,
     is_visited,
@@ -43,7 +40,7 @@ class DynamoDbReader:
         self._table = DynamoDbTable(client, table)
         self._foreign: set[str] = set()  # listed ids of items whose keys are not those of a rollout
 
-    # --- Catalogue ------------------------------------------------------------------------------
+    # --- Finding rollouts -----------------------------------------------------------------------
 
     def active(self, now: datetime, names: Collection[str] = ()) -> Sequence[str]:
         """Return the ids; one whose target has a newer owner only while its outbox has messages."""
@@ -56,8 +53,15 @@ class DynamoDbReader:
         """Yield the active rollouts, without their items, whose attributes may be large."""
         for item in self._query_index("list the active rollouts", names):
             if _is_visited(item, now):
-                phase, due = item.get("phase", {}).get("S"), items.due_of(item)
-                yield Listed(_visit_order(item), self._list_id(item), phase, due)
+                phase = item.get("phase", {}).get("S")
+                order = stored_order(
+                    items.rollout_id_of(item),
+                    phase=phase,
+                    saved=items.moment_of(item, "updated"),
+                    created=items.moment_of(item, "created"),
+                    damaged=_is_damaged(item),
+                )
+                yield Listed(order, self._list_id(item), phase, items.due_of(item))
 
     def _query_index(self, doing: str, names: Collection[str]) -> Iterator[Item]:
         """Yield the items of the active rollouts, as projected by an index.
@@ -116,13 +120,13 @@ class DynamoDbReader:
         doing, key = f"read the history of {rollout_id}", items.history_key(rollout_id)
         yield from items.entries_of(rollout_id, self._table.query(doing, "pk", key))
 
-    # --- Ownership ------------------------------------------------------------------------------
+    # --- Owners of targets ----------------------------------------------------------------------
 
     def owner(self, lock: str) -> str | None:
         return owner_of(self._table, lock)
 
     def owners(self, locks: Collection[str]) -> Mapping[str, str | None]:
-        return owners_of(self._table, locks)
+        return owners_and_requests_of(self._table, locks, ())[0]
 
     def owners_and_requests(
         self, locks: Collection[str], ids: Collection[str]
@@ -135,25 +139,27 @@ class DynamoDbReader:
     def exposures(self, target: str, locks: Sequence[str]) -> Sequence[Exposure]:
         return tuple(exposures_of(self._table, locks))
 
-    # --- FixReader ------------------------------------------------------------------------------
+    # --- Fixes ----------------------------------------------------------------------------------
 
     def red_before(self, rollout_id: str) -> Mapping[str, float | None] | None:
-        item = self._table.get(fixes.reading(rollout_id), items.fix_key(rollout_id))
-        return None if item is None else fixes.load(rollout_id, item.get("red", {}).get("S"))
+        item = self._table.get(side_items.reading_fix(rollout_id), items.fix_key(rollout_id))
+        return (
+            None if item is None else side_items.load_fix(rollout_id, item.get("red", {}).get("S"))
+        )
 
-    # --- RecipientReader ------------------------------------------------------------------------
+    # --- Recipients -----------------------------------------------------------------------------
 
     def recipients(self) -> RecipientList | None:
-        item = self._table.get(recipient_codec.READ, items.RECIPIENTS_KEY)
-        return None if item is None else recipient_codec.load(item.get("list", {}).get("S"))
+        item = self._table.get(side_items.READ_RECIPIENTS, items.RECIPIENTS_KEY)
+        return None if item is None else side_items.load_recipients(item.get("list", {}).get("S"))
 
-    # --- RulesReader ----------------------------------------------------------------------------
+    # --- Rules ----------------------------------------------------------------------------------
 
     def rules(self) -> str | None:
         item = self._table.get("read the rules of the store", items.RULES_KEY)
         return None if item is None else str(item.get("rules", {}).get("S", ""))
 
-    # --- StoreFormat ----------------------------------------------------------------------------
+    # --- Format ---------------------------------------------------------------------------------
 
     def format(self) -> int:
         stored = items.format_of(self._table.get("read the format of the store", items.FORMAT_KEY))
@@ -188,16 +194,6 @@ def _is_visited(item: Item, now: datetime) -> bool:
     """Tell whether a tick visits the rollout: it is open, still watched, or damaged."""
     over, until = item.get("closed") == {"BOOL": True}, items.moment_of(item, "watch_until")
     return is_visited(over=over, is_watched="watch_until" in item, until=until, now=now)
-
-
-def _visit_order(item: Item) -> StoredOrder:
-    return stored_order(
-        items.rollout_id_of(item),
-        phase=item.get("phase", {}).get("S"),
-        saved=items.moment_of(item, "updated"),
-        created=items.moment_of(item, "created"),
-        damaged=_is_damaged(item),
-    )
 
 
 def _is_damaged(item: Item) -> bool:

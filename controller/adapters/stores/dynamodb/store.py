@@ -13,13 +13,13 @@ from uuid import uuid4
 
 from controller.adapters.aws.clients import is_denied
 from controller.adapters.stores import error_texts as refusals
-from controller.adapters.stores import fixes
-from controller.adapters.stores import recipients as recipient_codec
+from controller.adapters.stores import side_items
 from controller.adapters.stores.dynamodb import items
 from controller.adapters.stores.dynamodb import write_outcome as outcome
 from controller.adapters.stores.dynamodb.items import Attribute, Item, moment, number, text
 from controller.adapters.stores.dynamodb.locks import (
     LockState,
+    lock_state,
     lock_takeovers,
     lock_update,
 )
@@ -76,7 +76,7 @@ class DynamoDbStore(DynamoDbReader):
         self._superseded: set[str] = set()  # rollouts whose target has a newer owner
         self._known: dict[str, KnownVersion] = {}
 
-    # --- StateStore -----------------------------------------------------------------------------
+    # --- Rollouts -------------------------------------------------------------------------------
 
     def create(
         self,
@@ -88,7 +88,9 @@ class DynamoDbStore(DynamoDbReader):
     ) -> None:
         history = [put(item, ABSENT) for item in items.history_items(rollout.id, entries)]
         if (fix := rollout.evidence.fix) is not None:
-            history.append(put({**items.fix_key(rollout.id), "red": text(fixes.dump(fix))}))
+            history.append(
+                put({**items.fix_key(rollout.id), "red": text(side_items.dump_fix(fix))})
+            )
         if self._add(f"create {rollout.id}", rollout, locks, history, hold) is not None:
             raise refusals.already_exists(rollout.id)
 
@@ -193,7 +195,7 @@ class DynamoDbStore(DynamoDbReader):
         history = [put(item, ABSENT) for item in items.history_items(rollout.id, entries)]
         doing = f"save {rollout.id}"
         known = self._known_version(doing, rollout)
-        changed = known.locks if LockState.of(saved) != known.lock_state else ()
+        changed = known.locks if lock_state(saved) != known.lock_state else ()
         changed = tuple(dict.fromkeys((*changed, *locks)))
         while True:
             saving = self._save_write(saved, write_id, hold)
@@ -215,10 +217,10 @@ class DynamoDbStore(DynamoDbReader):
                     raise outcome.save_error(rollout, fence, current, problem) from problem
             self._remember_lease(rollout.id, hold)
             kept = () if rollout.id in self._superseded and saved.final else known.locks
-            self._known[rollout.id] = KnownVersion(saved.version, LockState.of(saved), kept)
+            self._known[rollout.id] = KnownVersion(saved.version, lock_state(saved), kept)
             return saved
 
-    # --- Ownership ------------------------------------------------------------------------------
+    # --- Owners of targets ----------------------------------------------------------------------
 
     def owns(self, rollout_id: str, locks: Sequence[str]) -> bool:
         if rollout_id not in self._known:
@@ -235,11 +237,11 @@ class DynamoDbStore(DynamoDbReader):
     def set_recipients(self, recipients: RecipientList | None) -> None:
         write = delete(items.RECIPIENTS_KEY)
         if recipients is not None:
-            stored = text(recipient_codec.dump(recipients))
+            stored = text(side_items.dump_recipients(recipients))
             write = update(items.RECIPIENTS_KEY, {"list": stored})
-        self._table.write(recipient_codec.WRITE, [write])
+        self._table.write(side_items.WRITE_RECIPIENTS, [write])
 
-    # --- OwnersRules ----------------------------------------------------------------------------
+    # --- Rules and requests ---------------------------------------------------------------------
 
     def set_rules(self, rules: str | None) -> None:
         write = delete(items.RULES_KEY)
@@ -251,13 +253,13 @@ class DynamoDbStore(DynamoDbReader):
         request = put({**items.request_key(rollout_id), "why": text(why)})
         self._table.write(f"request the rollback of {rollout_id}", [request])
 
-    # --- StoreFormat ----------------------------------------------------------------------------
+    # --- Format ---------------------------------------------------------------------------------
 
     def set_format(self, stored_format: int) -> None:
         write = update(items.FORMAT_KEY, {"format": number(stored_format)})
         self._table.write("write the format of the store", [write])
 
-    # --- Archive --------------------------------------------------------------------------------
+    # --- Copies ---------------------------------------------------------------------------------
 
     def receive(
         self,
@@ -311,7 +313,7 @@ class DynamoDbStore(DynamoDbReader):
         locks = items.locks_of(item)
         if "locks" not in item:
             self._superseded.add(rollout.id)
-        self._known[rollout.id] = KnownVersion(rollout.version, LockState.of(rollout), locks)
+        self._known[rollout.id] = KnownVersion(rollout.version, lock_state(rollout), locks)
 
     def _known_version(self, doing: str, rollout: Rollout) -> KnownVersion:
         """Return the version of `rollout` that is to be replaced, with the state of its locks.
@@ -325,7 +327,7 @@ class DynamoDbStore(DynamoDbReader):
                 with suppress(SnapshotChangedError):
                     self._read(item)
                 known = self._known[rollout.id]
-        return known or KnownVersion(rollout.version, LockState.of(rollout), ())
+        return known or KnownVersion(rollout.version, lock_state(rollout), ())
 
     def _lease(self, until: datetime | None) -> dict[str, Attribute | None]:
         if until is None:
@@ -397,7 +399,7 @@ class DynamoDbStore(DynamoDbReader):
             if hold is not None:
                 self._fences[rollout.id] = 1
             self._remember_lease(rollout.id, hold)
-            state, own_locks = LockState.of(rollout), tuple(dict.fromkeys(locks))
+            state, own_locks = lock_state(rollout), tuple(dict.fromkeys(locks))
             self._known[rollout.id] = KnownVersion(rollout.version, state, own_locks)
             return None
         raise StateConflictError(

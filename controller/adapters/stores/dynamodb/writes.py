@@ -29,9 +29,9 @@ def put(item: Item, condition: str = "", **values: Attribute) -> Write:
     return Write("Put", {"Item": item, **_expressions(condition, values)}, size_of(item))
 
 
-def delete(key: Item, condition: str = "", **values: Attribute) -> Write:
+def delete(key: Item) -> Write:
     """Return the removal of an item."""
-    return Write("Delete", {"Key": key, **_expressions(condition, values)})
+    return Write("Delete", {"Key": key})
 
 
 def check(key: Item, condition: str, **values: Attribute) -> Write:

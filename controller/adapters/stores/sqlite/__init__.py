@@ -3,6 +3,6 @@
 How a record is written as text is in `adapters/stores/codec.py`, as for a table.
 """
 
-from controller.adapters.stores.sqlite.store import SqliteStore
+from controller.adapters.stores.sqlite.store import SqliteStore, one_call_at_a_time
 
-__all__ = ["SqliteStore"]
+__all__ = ["SqliteStore", "one_call_at_a_time"]

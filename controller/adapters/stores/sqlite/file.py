@@ -55,11 +55,6 @@ PRAGMA application_id = {APPLICATION_ID};
 """
 
 
-def application_of(connection: sqlite3.Connection) -> int:
-    """Return the application id of the database."""
-    return int(connection.execute("PRAGMA application_id").fetchone()[0])
-
-
 def format_of(connection: sqlite3.Connection) -> int:
     """Return the format of the rollouts that are started in the database."""
     return int(connection.execute("PRAGMA user_version").fetchone()[0]) - _LAYOUTS_BEFORE
@@ -204,7 +199,7 @@ def _connect(uri: str) -> sqlite3.Connection:
 
 
 def _check(path: Path, connection: sqlite3.Connection) -> None:
-    if application_of(connection) != APPLICATION_ID:
+    if connection.execute("PRAGMA application_id").fetchone() != (APPLICATION_ID,):
         raise StoreError(f"{path} is not a rolloutctl store; {_PATH_ADVICE}", file=str(path))
     refusals.check_format(str(path), format_of(connection))
 

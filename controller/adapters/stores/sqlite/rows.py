@@ -15,13 +15,7 @@ from controller.adapters.stores.untrusted_values import moment_of, printable_id
 from controller.core.history import Entry
 from controller.core.policy_snapshot import SnapshotChangedError
 from controller.core.rollout import FINAL_PHASES, Phase, Rollout
-from controller.core.visit_order import (
-    LAST_MOMENT,
-    Listed,
-    StoredOrder,
-    is_visited,
-    stored_order,
-)
+from controller.core.visit_order import LAST_MOMENT, Listed, is_visited, stored_order
 from controller.errors import StoreError
 from controller.ports.store import LockHolder, visit_deadline
 
@@ -216,17 +210,14 @@ def listed(rows: Iterable[UnfinishedRow], now: datetime) -> Iterator[Listed]:
     """Yield the rollouts that ticks visit."""
     for row in rows:
         if row.is_visited(now):
-            yield Listed(_visit_order(row), row.rollout_id, row.phase, moment_of(row.due))
-
-
-def _visit_order(row: UnfinishedRow) -> StoredOrder:
-    return stored_order(
-        row.rollout_id,
-        phase=row.phase,
-        saved=moment_of(row.updated),
-        created=moment_of(row.created),
-        damaged=row.damaged,
-    )
+            order = stored_order(
+                row.rollout_id,
+                phase=row.phase,
+                saved=moment_of(row.updated),
+                created=moment_of(row.created),
+                damaged=row.damaged,
+            )
+            yield Listed(order, row.rollout_id, row.phase, moment_of(row.due))
 
 
 def oldest_first(rows: Iterable[tuple[object, str]]) -> list[str]:

@@ -10,12 +10,11 @@ from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 from uuid import uuid4
 
-from controller.adapters.stores import codec, fixes
+from controller.adapters.stores import codec, side_items
 from controller.adapters.stores import error_texts as refusals
-from controller.adapters.stores import recipients as recipient_codec
 from controller.adapters.stores.sqlite import rows
 from controller.adapters.stores.sqlite.file import (
     IN_MEMORY,
@@ -34,7 +33,7 @@ from controller.core.stored_formats import written_format
 from controller.core.visit_order import Listed, Visits, in_visit_order, visits_of
 from controller.errors import StoreError, UsageError
 from controller.immutable import replace
-from controller.ports.store import Exposure, LockHolder
+from controller.ports.store import Exposure, LockHolder, Store
 
 
 class SqliteStore:
@@ -73,7 +72,7 @@ class SqliteStore:
         with self.in_use, store_errors(self._path, "close the store"):
             self._connection.close()
 
-    # --- StateStore -----------------------------------------------------------------------------
+    # --- Rollouts -------------------------------------------------------------------------------
 
     def create(
         self,
@@ -89,7 +88,7 @@ class SqliteStore:
             self._add(rollout, entries, locks, hold)
             if (fix := rollout.evidence.fix) is not None:
                 self._connection.execute(rows.CREATE_FIXES)
-                stored = rollout.id, fixes.dump(fix)
+                stored = rollout.id, side_items.dump_fix(fix)
                 self._connection.execute("INSERT INTO fixes VALUES (?, ?)", stored)
         if hold is not None:
             self._fences[rollout.id] = 1
@@ -157,7 +156,7 @@ class SqliteStore:
             rows.append_history(self._connection, rollout.id, entries)
         return saved
 
-    # --- Catalogue ------------------------------------------------------------------------------
+    # --- Finding rollouts -----------------------------------------------------------------------
 
     def active(self, now: datetime, names: Collection[str] = ()) -> Sequence[str]:
         """Return the ids; one whose target has a newer owner only while its outbox has messages."""
@@ -220,7 +219,7 @@ class SqliteStore:
         with store_errors(self._path, f"read the history of {rollout_id}"):
             return self._connection.execute(rows.ENTRIES, (rollout_id, seq)).fetchall()
 
-    # --- Ownership ------------------------------------------------------------------------------
+    # --- Owners of targets ----------------------------------------------------------------------
 
     def owner(self, lock: str) -> str | None:
         with store_errors(self._path, f"look up the owner of {lock}"):
@@ -264,27 +263,27 @@ class SqliteStore:
     # --- Fixes ----------------------------------------------------------------------------------
 
     def red_before(self, rollout_id: str) -> Mapping[str, float | None] | None:
-        with store_errors(self._path, fixes.reading(rollout_id)):
+        with store_errors(self._path, side_items.reading_fix(rollout_id)):
             if self._row(rows.FIXES_EXIST) is None:
                 return None
             row = self._row("SELECT red FROM fixes WHERE rollout = ?", rollout_id)
-        return None if row is None else fixes.load(rollout_id, row[0])
+        return None if row is None else side_items.load_fix(rollout_id, row[0])
 
     # --- Recipients -----------------------------------------------------------------------------
 
     def recipients(self) -> RecipientList | None:
-        with store_errors(self._path, recipient_codec.READ):
+        with store_errors(self._path, side_items.READ_RECIPIENTS):
             if self._row(rows.RECIPIENTS_EXIST) is None:
                 return None
             row = self._row("SELECT list FROM recipients")
-        return None if row is None else recipient_codec.load(row[0])
+        return None if row is None else side_items.load_recipients(row[0])
 
     def set_recipients(self, recipients: RecipientList | None) -> None:
-        with self._transaction(recipient_codec.WRITE):
+        with self._transaction(side_items.WRITE_RECIPIENTS):
             self._connection.execute(rows.CREATE_RECIPIENTS)
             self._connection.execute("DELETE FROM recipients")
             if recipients is not None:
-                stored = recipient_codec.dump(recipients)
+                stored = side_items.dump_recipients(recipients)
                 self._connection.execute("INSERT INTO recipients VALUES (1, ?)", (stored,))
 
     # --- Rules ----------------------------------------------------------------------------------
@@ -303,7 +302,7 @@ class SqliteStore:
             if rules is not None:
                 self._connection.execute("INSERT INTO rules VALUES (1, ?)", (rules,))
 
-    # --- StoreFormat ----------------------------------------------------------------------------
+    # --- Format ---------------------------------------------------------------------------------
 
     def format(self) -> int:
         with store_errors(self._path, "read the format of the store"):
@@ -315,7 +314,7 @@ class SqliteStore:
         with self._transaction("write the format of the store"):
             set_format(self._connection, stored_format)
 
-    # --- Archive --------------------------------------------------------------------------------
+    # --- Copies ---------------------------------------------------------------------------------
 
     def receive(
         self,
@@ -389,3 +388,25 @@ class SqliteStore:
             except StoreError:
                 active = ()  # a start must not fail because of that file
             record_target(self._path, rollout, active, durable=self._durable)
+
+
+class _OneCallAtATime:
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._store, name)
+
+        def call(*values: Any, **named: Any) -> Any:
+            with self._store.in_use:
+                return method(*values, **named)
+
+        return call
+
+
+def one_call_at_a_time(store: SqliteStore) -> Store:
+    """Return `store` for several threads: each call waits for those of other threads.
+
+    A connection of SQLite has one transaction at a time, and a call takes milliseconds.
+    """
+    return cast("Store", _OneCallAtATime(store))

@@ -1,0 +1,82 @@
+"""What a store keeps beside its rollouts, as JSON text: the list of recipients, and fixes.
+
+The texts are the same for every store. A fix is kept in an item apart from its rollout, so that a
+role may start rollouts and not start a fix.
+"""
+
+from collections.abc import Mapping
+from typing import Final, Literal
+
+import msgspec
+
+from controller.adapters.stores.codec import TextLimits, readable
+from controller.core.judge.evidence import FixStart
+from controller.core.ranges import Real
+from controller.core.recipients import RecipientList
+from controller.errors import StoreError
+from controller.immutable import Immutable
+
+# About 2,500 ARNs; an item of DynamoDB takes 400 KB.
+RECIPIENT_LIMITS: Final = TextLimits(256 << 10, objects=2, lists=5_000, values=20_000)
+FIX_LIMITS: Final = TextLimits(64 << 10, objects=2, lists=1, values=1_000)
+
+# What is done with the list, for the text of an error.
+READ_RECIPIENTS: Final = "read the list of recipients"
+WRITE_RECIPIENTS: Final = "write the list of recipients"
+
+
+class _Recipients(Immutable):
+    schema: Literal[1]
+    allowed: dict[str, tuple[str, ...]]
+
+
+class _Fix(Immutable):
+    schema: Literal[1]
+    red: dict[str, Real | None]
+
+
+# Before any thread: see `convert`.
+_RECIPIENTS: Final = msgspec.json.Decoder(_Recipients)
+_FIX: Final = msgspec.json.Decoder(_Fix)
+_DAMAGE: Final = (ValueError, msgspec.MsgspecError, RecursionError)
+
+
+def dump_recipients(recipients: RecipientList) -> str:
+    """Return the list as text. Raises StoreError for one that would be refused when it is read."""
+    encoded = msgspec.json.encode(_Recipients(1, dict(recipients.allowed))).decode()
+    if problem := RECIPIENT_LIMITS.excess(encoded):
+        raise StoreError(f"the list of recipients is too large ({problem}); nothing was written")
+    return encoded
+
+
+def load_recipients(text: object) -> RecipientList:
+    """Return the list that was dumped. Raises StoreError when the text is damaged."""
+    try:
+        return RecipientList(_RECIPIENTS.decode(readable(text, RECIPIENT_LIMITS)).allowed)
+    except _DAMAGE as error:
+        raise StoreError(
+            f"the list of recipients is damaged ({error}); set it again, or remove it: "
+            "rolloutctl store recipients --set FILE, or --remove"
+        ) from error
+
+
+def reading_fix(rollout_id: str) -> str:
+    """Return what a read of the item of a fix does, for the text of an error."""
+    return f"read what was red before {rollout_id}"
+
+
+def dump_fix(fix: FixStart) -> str:
+    """Return what was red at a start as a fix as text."""
+    return msgspec.json.encode(_Fix(1, dict(fix.red))).decode()
+
+
+def load_fix(rollout_id: str, text: object) -> Mapping[str, float | None]:
+    """Return what was red, as it was dumped. Raises StoreError when the text is damaged."""
+    try:
+        return _FIX.decode(readable(text, FIX_LIMITS)).red
+    except _DAMAGE as error:
+        raise StoreError(
+            f"the item that allows {rollout_id} as a fix is damaged ({error}); remove it: then all "
+            "its criteria gate",
+            rollout=rollout_id,
+        ) from error
