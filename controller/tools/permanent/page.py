@@ -10,7 +10,7 @@ from controller.core.units import clock_text
 from controller.errors import UsageError
 from controller.immutable import Immutable
 from controller.render.page import Page, Paragraph, TextSpan, lines_page, paragraph
-from controller.tools.permanent.guide import Guide
+from controller.tools.permanent.guides import Guide
 
 FORMS: Final = ("cdk", "cloudformation", "terraform")
 
