@@ -29,7 +29,7 @@ from controller.tools.iam.verb import IamData
 from controller.tools.init.page import InitData
 from controller.tools.metrics.page import MetricsData
 from controller.tools.monitoring.verb import MonitoringChange, MonitoringRemoval
-from controller.tools.permanent.page import PermanentData
+from controller.tools.permanent.verb import PermanentData
 from controller.tools.plan.verb import PlanData
 from controller.tools.record.verb import RecordingData
 from controller.tools.rehearse.page import RehearseData
