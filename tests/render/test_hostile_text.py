@@ -20,6 +20,7 @@ from controller.adapters.aws import clients
 from controller.adapters.hooks import answer
 from controller.adapters.metrics.alarms import CloudWatchAlarms
 from controller.adapters.notifiers import pagerduty, slack, sns
+from controller.cli.logs import count_lines, event_line
 from controller.cli.streams import PrintableStream
 from controller.cli.validate import annotation
 from controller.core.history import finding_data
@@ -34,7 +35,6 @@ from controller.render.checks import checks_page
 from controller.render.history import history_blocks
 from controller.render.html.status import status_html
 from controller.render.junit import junit_text
-from controller.render.log_events import count_lines, event_line
 from controller.render.markdown import rollout_markdown
 from controller.render.overview import overview_page
 from controller.render.page import layout, line_text, plain_text
