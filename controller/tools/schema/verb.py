@@ -157,15 +157,14 @@ def schema(_call: CommandContext, name: str) -> Result:
 
 def output_schema(name: str) -> dict[str, Any]:
     """Return the JSON Schema of the document that is called `name`."""
-    writer = SchemaWriter(_PUBLISHED)
-    definitions = writer.definitions
+    writer = SchemaWriter()
     documents = [_with_head(writer.describe(one), name) for one in OUTPUTS[name]]
     whole = documents[0] if len(documents) == 1 else {"anyOf": documents}
     return {
-        "$schema": DIALECT,
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
         **whole,
         "title": f"rolloutctl {name}, version 1",
-        **({"$defs": dict(sorted(definitions.items()))} if definitions else {}),
+        **({"$defs": dict(sorted(writer.definitions.items()))} if writer.definitions else {}),
     }
 
 
@@ -180,10 +179,6 @@ def _with_head(schema: dict[str, Any], name: str) -> dict[str, Any]:
     }
 
 
-# --- The schema of a document ---------------------------------------------------------------------
-
-
-DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _JSON_TYPES: Final[Mapping[type, str]] = {
     str: "string",
     datetime: "string",
@@ -197,12 +192,11 @@ _JSON_TYPES: Final[Mapping[type, str]] = {
 class SchemaWriter:
     """Describes types of documents, and collects the objects to which they refer, by name.
 
-    names: those under which objects are published whose classes have other ones.
+    A description of a field is its docstring.
     """
 
-    def __init__(self, names: Mapping[str, str]) -> None:
+    def __init__(self) -> None:
         self.definitions: dict[str, Any] = {}
-        self._names = names
 
     def describe(self, document: type[Immutable]) -> dict[str, Any]:
         """Return the schema of an object with a fixed set of keys."""
@@ -217,7 +211,7 @@ class SchemaWriter:
                 for key in keys
             },
             "required": [key.encode_name for key in keys],
-            "title": self._name(document),
+            "title": _name(document),
             "type": "object",
         }
 
@@ -245,13 +239,14 @@ class SchemaWriter:
             return {"type": _JSON_TYPES[kind]}
         if issubclass(kind, StrEnum):
             return {"enum": [str(one) for one in kind], "type": "string"}
-        name = self._name(kind)
+        name = _name(kind)
         if name not in self.definitions:
             self.definitions[name] = self.describe(kind)
         return {"$ref": f"#/$defs/{name}"}
 
-    def _name(self, kind: type) -> str:
-        return self._names.get(kind.__name__, kind.__name__)
+
+def _name(kind: type) -> str:
+    return _PUBLISHED.get(kind.__name__, kind.__name__)
 
 
 def _field_texts(document: type) -> dict[str, str]:
