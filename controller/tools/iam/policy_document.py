@@ -3,7 +3,7 @@
 import pkgutil
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import Any, Final, NamedTuple
 
@@ -102,29 +102,22 @@ def leading_keys(policies: Iterable[Policy], where: AwsLocation) -> list[str]:
     patterns: list[str] = []
     for policy in sorted(policies, key=lambda one: one.name):
         patterns += [items.name_key(policy.name)["S"], items.history_key(f"{policy.name}#*")["S"]]
-        patterns += request_keys([policy])
+        patterns += _keys_of_ids(items.request_key, [policy])
         target = next(iter(policy.target.arns(where).get("target", ())), policy.target.name)
         locks = policy.target.locks(target)
         patterns += [items.lock_key(lock)["pk"]["S"] for lock in locks]
     return list(dict.fromkeys(patterns))
 
 
-def fix_keys(policies: Iterable[Policy]) -> list[str]:
-    """Return the partition keys of what allows rollouts of these policies as fixes, as patterns.
+def _keys_of_ids(
+    key: Callable[[str], Mapping[str, Mapping[str, str]]], policies: Iterable[Policy]
+) -> list[str]:
+    """Return the partition keys that `key` makes of the ids of these policies, as patterns.
 
     Without a policy, those of all.
     """
     ids = [f"{name}#*" for name in sorted({policy.name for policy in policies})]
-    return [items.fix_key(one)["pk"]["S"] for one in ids or ["*"]]
-
-
-def request_keys(policies: Iterable[Policy]) -> list[str]:
-    """Return the partition keys of requests for rollbacks of these policies, as patterns.
-
-    Without a policy, those of all.
-    """
-    ids = [f"{name}#*" for name in sorted({policy.name for policy in policies})]
-    return [items.request_key(one)["pk"]["S"] for one in ids or ["*"]]
+    return [key(one)["pk"]["S"] for one in ids or ["*"]]
 
 
 def _declared_arns(policies: Sequence[Policy], where: AwsLocation) -> dict[str, Sequence[str]]:
@@ -321,8 +314,8 @@ def iam_policy(
         _ALL: [*ALL_KEYS],
         items.OWNER: [items.RECIPIENTS, items.RULES],
         items.FORMAT: [items.FORMAT],
-        items.FIX: fix_keys(policies if bound else ()),
-        items.LOWER: request_keys(policies if bound else ()),
+        items.FIX: _keys_of_ids(items.fix_key, policies if bound else ()),
+        items.LOWER: _keys_of_ids(items.request_key, policies if bound else ()),
     }
     statements = [
         _statement(
@@ -398,25 +391,22 @@ def template_parameters(
         if {Job.TICK, Job.START} & set(permission.jobs)
         and (name := _NAME.search(permission.resource))
     }
-    arns = {_parameter(name): arns_by_name.get(name, ()) for name in sorted(used - {"table"})}
+    arns = {
+        f"{''.join(map(str.capitalize, re.split('[_-]', name)))}Arns": arns_by_name.get(name, ())
+        for name in sorted(used - {"table"})
+    }
     names = sorted({policy.name for policy in policies}) if bound else []
     item_keys = leading_keys(policies, where) if bound else ALL_KEYS
-    of_fixes = fix_keys(policies if bound else ())
+    of_fixes = _keys_of_ids(items.fix_key, policies if bound else ())
     return {**arns, "PolicyNames": names, "TableKeys": item_keys, "FixKeys": of_fixes}
-
-
-def _parameter(name: str) -> str:
-    return "".join(word.capitalize() for word in re.split("[_-]", name)) + "Arns"
 
 
 def _arns(resource: str, arns: Mapping[str, Sequence[str]]) -> list[str]:
     """Return the ARNs of `resource`, one for each ARN of the name that it has in braces."""
     name = _NAME.search(resource)
-    return (
-        [resource]
-        if name is None
-        else [resource.replace(name[0], arn) for arn in arns.get(name[1], ())]
-    )
+    if name is None:
+        return [resource]
+    return [resource.replace(name[0], arn) for arn in arns.get(name[1], ())]
 
 
 def _statement(
