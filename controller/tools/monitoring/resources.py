@@ -28,7 +28,7 @@ def unknown_source(policy: Policy, criterion: str) -> str:
 class Line(Immutable):
     """One series: a statistic of a metric, or an expression over other lines by their ids.
 
-    shown: False for an input of an expression only. right: uses the right axis.
+    visible: False for an input of an expression only. right: uses the right axis.
     bound: it is the bound of a criterion for another line.
     """
 
@@ -100,7 +100,8 @@ class Monitoring(Immutable):
     name: of the stack, the dashboard and the topic.
     emails: addresses that the alarms notify; empty: those of the deployed stack.
     notes: what of the policy is left out, and why.
-    unknown: names of alarms whose baseline is not known here; deployed ones are kept.
+    alarms_without_baseline: names of alarms whose baseline is not known here; deployed ones are
+        kept.
     """
 
     policy: str
@@ -128,12 +129,20 @@ def single_line(name: str, metric: Metric, period_s: int) -> tuple[Line]:
 def ratio_lines(policy: Policy, ratio: Ratio, period_s: int) -> tuple[Line, ...]:
     """Return the lines of a share in percent: of failures, where the ratio is about them."""
     ids = {name: f"m{number}" for number, name in enumerate(ratio.metrics, 1)}
-    whole = _sum([ids[name] for name in ratio.whole])
-    part = _sum([_term(policy, name, ids[name]) for name in ratio.parts])
+
+    def term(name: str) -> str:
+        """Return the term of a line in the expression; missing data are 0 under `missing: zero`."""
+        is_zero = policy.metrics[name].missing == "zero"
+        return f"FILL({ids[name]}, 0)" if is_zero else ids[name]
+
+    def total(terms: Sequence[str]) -> str:
+        return f"({' + '.join(terms)})" if len(terms) > 1 else terms[0]
+
+    whole, part = total([ids[name] for name in ratio.whole]), total(list(map(term, ratio.parts)))
     counted = f"({whole} - {part})" if ratio.counts == "successes" else part
     label = ratio.text if ratio.judges_failures else f"{ratio.text} per {' + '.join(ratio.whole)}"
     return (
-        *(_part(policy, name, identity, period_s) for name, identity in ids.items()),
+        *(_input(policy.metrics[name], identity, name, period_s) for name, identity in ids.items()),
         Line("e1", label, expression=f"100 * {counted} / {whole}"),
     )
 
@@ -145,33 +154,19 @@ def increase_lines(
 
     It is 0 when either metric has too few samples.
     """
-    paths = ((increase.metric, "m1", "m3"), (increase.control, "m2", "m4"))
-    enough_samples = " AND ".join(f"{samples_id} >= {min_samples}" for _, _, samples_id in paths)
-    return (
-        *(_part(policy, one, identity, period_s) for one, identity, _ in paths),
-        *(_samples(policy, one, samples_id, period_s) for one, _, samples_id in paths),
-        Line(
-            "e1",
-            f"{increase.metric} above {increase.control}",
-            expression=f"IF({enough_samples}, 100 * (m1 / m2 - 1), 0)",
-        ),
-    )
+    paths = [(name, policy.metrics[name]) for name in (increase.metric, increase.control)]
+    values = [_input(one, f"m{at}", name, period_s) for at, (name, one) in enumerate(paths, 1)]
+    samples = [
+        _input(one, f"m{at}", f"{name} samples", period_s, SAMPLE_COUNT)
+        for at, (name, one) in enumerate(paths, 3)
+    ]
+    enough = " AND ".join(f"{line.id} >= {min_samples}" for line in samples)
+    label = f"{increase.metric} above {increase.control}"
+    formula = Line("e1", label, expression=f"IF({enough}, 100 * (m1 / m2 - 1), 0)")
+    return *values, *samples, formula
 
 
-def _sum(terms: Sequence[str]) -> str:
-    return f"({' + '.join(terms)})" if len(terms) > 1 else terms[0]
-
-
-def _part(policy: Policy, name: str, identity: str, period_s: int) -> Line:
-    metric = policy.metrics[name]
-    return Line(identity, name, query(metric, metric.statistic, period_s), visible=False)
-
-
-def _samples(policy: Policy, name: str, identity: str, period_s: int) -> Line:
-    sample_query = query(policy.metrics[name], SAMPLE_COUNT, period_s)
-    return Line(identity, f"{name} samples", sample_query, visible=False)
-
-
-def _term(policy: Policy, name: str, identity: str) -> str:
-    """Return the term of a line in an expression; missing data are 0 under `missing: zero`."""
-    return f"FILL({identity}, 0)" if policy.metrics[name].missing == "zero" else identity
+def _input(metric: Metric, identity: str, label: str, period_s: int, statistic: str = "") -> Line:
+    """Return an input of an expression: a metric with its own statistic, or with another one."""
+    line_query = query(metric, statistic or metric.statistic, period_s)
+    return Line(identity, label, line_query, visible=False)

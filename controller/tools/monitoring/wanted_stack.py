@@ -1,19 +1,50 @@
-"""Desired monitoring of a policy: dashboard and alarms, from the policy and its newest rollout."""
+"""Desired monitoring of a policy: dashboard and alarms, from the policy and its newest rollout.
 
+The graphs show requests, error rates, latencies, and the bounds of criteria. For an API Gateway,
+all metrics that it publishes under the same dimensions are drawn, also those that no criterion
+uses.
+"""
+
+import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
 from controller.core.history import Entry
 from controller.core.judge.evidence import BaselineMeasurement
-from controller.core.policy import Policy
-from controller.core.policy.comparison import NotCompared
+from controller.core.judge.series import query
+from controller.core.observation import MetricQuery
+from controller.core.policy import Metric, Policy
+from controller.core.policy.comparison import (
+    Comparison,
+    Computed,
+    Increase,
+    Level,
+    NotCompared,
+    Ratio,
+)
+from controller.core.units import format_duration, format_percent, number_text
+from controller.immutable import Immutable, replace
+from controller.ports import api_gateway
 from controller.ports.monitoring import resource_name
 from controller.ports.store import Store
-from controller.tools.monitoring.alarms import alarm_of
-from controller.tools.monitoring.dashboard import undrawn, widgets
-from controller.tools.monitoring.resources import CriterionAlarm, Dashboard, Moment, Monitoring
+from controller.tools.monitoring.alarms import alarm_of, limit_of, period_of
+from controller.tools.monitoring.resources import (
+    COMPUTED,
+    BoundLine,
+    CriterionAlarm,
+    Dashboard,
+    Line,
+    Moment,
+    Monitoring,
+    Widget,
+    percent_of,
+    ratio_lines,
+    unknown_source,
+)
 
+PERIOD_S: Final = 300
 # A graph has no room for more vertical lines: only the newest are drawn.
 _MAX_MOMENTS: Final = 20
 _END_LABELS: Final = {"rolled_back": "0%: rolled back", "succeeded": "100%: succeeded"}
@@ -90,14 +121,244 @@ def _dashboard_text(policy: Policy) -> str:
 
 def moments(history: Iterable[Entry]) -> tuple[Moment, ...]:
     """Return when each weight was applied, and how the rollout ended, oldest first."""
-    return tuple(_moments(history))[-_MAX_MOMENTS:]
-
-
-def _moments(history: Iterable[Entry]) -> Iterator[Moment]:
+    found = list[Moment]()
     for entry in history:
+        label = _END_LABELS.get(entry.kind, "")
         if entry.kind == "applied":
-            yield Moment(entry.at, f"{entry.body['weight_to']}%")
+            label = f"{entry.body['weight_to']}%"
         elif entry.kind == "started" and entry.body.get("cause", {}).get("adopted") is not None:
-            yield Moment(entry.at, f"{entry.body['weight_to']}%: adopted")
-        elif entry.kind in _END_LABELS:
-            yield Moment(entry.at, _END_LABELS[entry.kind])
+            label = f"{entry.body['weight_to']}%: adopted"
+        if label:
+            found.append(Moment(entry.at, label))
+    return tuple(found[-_MAX_MOMENTS:])
+
+
+# --- Panels ---------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class DashboardPanel:
+    """A widget under construction; the ids of lines are unique within it."""
+
+    title: str
+    left: str
+    right: str = ""
+    _lines: dict[MetricQuery | str, Line] = field(default_factory=dict)
+    _bounds: dict[BoundLine, None] = field(default_factory=dict)
+
+    def series(
+        self, query: MetricQuery, label: str, *, shown: bool = True, right: bool = False
+    ) -> str:
+        """Add a metric and return its id; `shown` is False for an input of an expression."""
+        line = self._lines.get(query)
+        if line is None:
+            line = Line(f"m{len(self._lines) + 1}", label, query, visible=shown, right=right)
+        elif shown and not line.visible:
+            line = replace(line, label=label, visible=True, right=right)
+        self._lines[query] = line
+        return line.id
+
+    def formula(self, expression: str, label: str, *, bound: bool = False) -> None:
+        """Add an expression over lines that were added."""
+        if expression not in self._lines:
+            identity = f"e{len(self._lines) + 1}"
+            self._lines[expression] = Line(identity, label, expression=expression, bound=bound)
+
+    def formula_of(self, lines: tuple[Line, ...], label: str) -> None:
+        """Add the last of `lines`, an expression over the lines before it."""
+        *parts, last = lines
+        ids = {
+            part.id: self.series(part.query, part.label, shown=False)
+            for part in parts
+            if part.query is not None
+        }
+        # All at once: m1 may become m2, and m2 m1.
+        renamed = re.sub(r"\bm\d+\b", lambda match: ids[match[0]], last.expression)
+        self.formula(renamed, label)
+
+    def bound(self, value: float, label: str, *, right: bool = False) -> None:
+        """Add a horizontal line at `value`."""
+        self._bounds[BoundLine(value, label, right)] = None
+
+    def __bool__(self) -> bool:
+        """Tell whether any line is shown."""
+        return any(line.visible for line in self._lines.values())
+
+    def widget(self) -> Widget:
+        """Return the finished widget."""
+        lines = tuple(self._lines.values())
+        right = self.right if any(line.right for line in lines) else ""
+        return Widget(self.title, lines, tuple(self._bounds), self.left, right)
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    requests: DashboardPanel = field(
+        default_factory=lambda: DashboardPanel("Requests", "in 5 minutes")
+    )
+    errors: DashboardPanel = field(
+        default_factory=lambda: DashboardPanel("Error rates", "%", "count")
+    )
+    latency: DashboardPanel = field(default_factory=lambda: DashboardPanel("Latency", "ms"))
+    integration: DashboardPanel = field(
+        default_factory=lambda: DashboardPanel("Integration latency", "ms")
+    )
+    others: DashboardPanel = field(default_factory=lambda: DashboardPanel("Other criteria", ""))
+
+    def widgets(self) -> tuple[Widget, ...]:
+        panels = (self.requests, self.errors, self.latency, self.integration, self.others)
+        return tuple(panel.widget() for panel in panels if panel)
+
+
+# --- Widgets --------------------------------------------------------------------------------------
+
+
+def widgets(policy: Policy, baselines: Mapping[str, BaselineMeasurement]) -> tuple[Widget, ...]:
+    """Return the graphs of `policy`, without empty ones.
+
+    baselines: the frozen baselines of its newest rollout, by criterion.
+    """
+    page = _Page()
+    for gateway in _gateways(policy):
+        _draw_gateway(page, gateway)
+    for name, comparison in policy.comparisons():
+        if unknown_source(policy, name):
+            continue
+        for metric in filter(None, comparison.requests):
+            counted = policy.metrics[metric]
+            page.requests.series(query(counted, counted.statistic, PERIOD_S), metric)
+        stored = baselines[name].value if name in baselines else None
+        match comparison.measured:
+            case Level(counts="") as level:
+                _draw_level(page, policy, name, comparison, policy.metrics[level.metric])
+            case Ratio() as ratio:
+                _draw_ratio(page, policy, name, comparison, ratio)
+            case Increase() as increase:
+                _draw_increase(page, policy, name, comparison, increase, stored)
+            case _:
+                pass  # its requests are drawn, or CloudWatch does not know its value
+    return page.widgets()
+
+
+def undrawn(policy: Policy) -> dict[str, str]:
+    """Return why criteria are in no graph, by id."""
+    why: dict[str, str] = {}
+    for name, criterion in policy.criteria.items():
+        compared = criterion.compares()
+        if elsewhere := unknown_source(policy, name):
+            why[name] = elsewhere
+        elif isinstance(compared, NotCompared):
+            why[name] = compared.why
+        elif isinstance(compared[0].measured, Computed):
+            why[name] = COMPUTED
+    return why
+
+
+def _draw_ratio(page: _Page, policy: Policy, name: str, one: Comparison, ratio: Ratio) -> None:
+    """Draw a share of failures, or another ratio, and its bound."""
+    panel = page.others if one.follows_weight else page.errors
+    lines = ratio_lines(policy, ratio, PERIOD_S)
+    of = f" of {ratio.whole[0]}" if ratio.judges_failures else ""
+    panel.formula_of(lines, f"{lines[-1].label}{of}")
+    if one.follows_weight:
+        return
+    word = "at most" if one.is_maximum or ratio.judges_failures else "at least"
+    over = f" over {format_duration(one.window)}" if one.window and one.and_window else ""
+    label = f"{name}: {word} {format_percent(one.share_bound)}{over}"
+    panel.bound(percent_of(one.share_bound), label)
+
+
+def _draw_increase(
+    page: _Page,
+    policy: Policy,
+    name: str,
+    one: Comparison,
+    increase: Increase,
+    stored: float | None,
+) -> None:
+    """Draw a latency and its bound: a value, or a line computed from a metric of the same time."""
+    metric = policy.metrics[increase.metric]
+    panel = page.integration if metric.name == api_gateway.INTEGRATION_LATENCY else page.latency
+    panel.series(query(metric, metric.statistic, PERIOD_S), increase.metric)
+    label = f"{name}: at most {format_percent(one.bound)} above"
+    if control := increase.control:
+        control_metric = policy.metrics[control]
+        identity = panel.series(query(control_metric, control_metric.statistic, PERIOD_S), control)
+        factor = round(1 + one.bound, 6)
+        panel.formula(f"{factor:g} * {identity}", f"{label} {control}", bound=True)
+    elif (limit := limit_of(one, stored)) is not None:
+        panel.bound(limit, f"{label} {number_text(increase.fixed or stored or 0.0)}")
+
+
+def _draw_level(page: _Page, policy: Policy, name: str, one: Comparison, metric: Metric) -> None:
+    panel, right = _panel_of(page, policy, metric)
+    period_s = period_of(one.window) if metric.is_count and one.window else PERIOD_S
+    panel.series(query(metric, metric.statistic, period_s), one.metric or "", right=right)
+    unit = f" {metric.unit}" if metric.unit else ""
+    word = "at most" if one.is_maximum else "at least"
+    panel.bound(one.bound, f"{name}: {word} {number_text(one.bound)}{unit}", right=right)
+
+
+def _panel_of(page: _Page, policy: Policy, metric: Metric) -> tuple[DashboardPanel, bool]:
+    """Return the panel of a value, and whether it uses the right axis."""
+    if metric.name == api_gateway.INTEGRATION_LATENCY:
+        return page.integration, False
+    if metric.percentile is not None or metric.name == api_gateway.LATENCY:
+        return page.latency, False
+    if metric.is_count and _is_error(policy, metric):
+        return page.errors, True
+    return page.others, False
+
+
+def _is_error(policy: Policy, metric: Metric) -> bool:
+    """Tell whether a metric counts failures, by its use in the policy or its AWS name."""
+    ratios = (
+        comparison.measured
+        for _, comparison in policy.comparisons()
+        if isinstance(comparison.measured, Ratio)
+    )
+    failures = {name for ratio in ratios if ratio.counts == "failures" for name in ratio.parts}
+    is_failure = any(policy.metrics[name] == metric for name in failures)
+    return is_failure or metric.name.lower().startswith(("4xx", "5xx"))
+
+
+# --- API Gateways ---------------------------------------------------------------------------------
+
+
+class _Gateway(Immutable):
+    """An API Gateway."""
+
+    name: str
+    dimensions: tuple[tuple[str, str], ...]
+
+    @property
+    def errors(self) -> Mapping[str, str]:
+        """The metric of each kind of error."""
+        names = api_gateway.error_metrics(dict(self.dimensions))
+        return dict(zip(("4XX", "5XX"), names, strict=True))
+
+    def query(self, name: str, statistic: str) -> MetricQuery:
+        return MetricQuery(api_gateway.NAMESPACE, name, statistic, PERIOD_S, self.dimensions)
+
+
+def _gateways(policy: Policy) -> Iterator[_Gateway]:
+    metrics = (
+        metric for metric in policy.metrics.values() if metric.namespace == api_gateway.NAMESPACE
+    )
+    dimensions = dict.fromkeys(tuple(sorted(metric.dimensions.items())) for metric in metrics)
+    for dimension in dimensions:
+        name = " ".join(value for key, value in dimension if key.startswith("Api")) or "gateway"
+        yield _Gateway(name, dimension)
+
+
+def _draw_gateway(page: _Page, gateway: _Gateway) -> None:
+    page.requests.series(gateway.query(api_gateway.REQUESTS, "Sum"), f"requests of {gateway.name}")
+    total = page.errors.series(gateway.query(api_gateway.REQUESTS, "Sum"), "requests", shown=False)
+    for kind, name in gateway.errors.items():
+        part = page.errors.series(gateway.query(name, "Sum"), kind, shown=False)
+        page.errors.formula(f"100 * {part} / {total}", f"{kind} of {gateway.name}")
+    for statistic in api_gateway.PERCENTILES:
+        label = f"{statistic} of {gateway.name}"
+        page.latency.series(gateway.query(api_gateway.LATENCY, statistic), label)
+    integration = gateway.query(api_gateway.INTEGRATION_LATENCY, "p95")
+    page.integration.series(integration, f"p95 of {gateway.name}")
