@@ -49,11 +49,6 @@ class MetricView(Immutable):
         return f"{self.name or self.alias} {self.metric.statistic}"
 
     @property
-    def additive(self) -> bool:
-        """True for a statistic that adds up over minutes."""
-        return self.metric.is_count
-
-    @property
     def query(self) -> MetricQuery:
         """The CloudWatch query, one datapoint a minute."""
         return query(self.metric, self.metric.statistic, MINUTE_S)
