@@ -8,12 +8,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Final, TypeAlias
 
+from controller.bootstrap.account import real_account
 from controller.core.policy import TargetSpec
+from controller.core.policy.kind_registry import load
 from controller.core.policy.metric import RequestSource
 from controller.errors import MetricsError, UsageError
 from controller.immutable import Immutable, field
 from controller.policy_file.named_target import named_target
-from controller.ports.drafting import Chooser, FoundTarget, drafted_kinds, one_of
+from controller.ports.drafting import Chooser, Finder, FoundTarget, drafted_kinds, one_of
 from controller.ports.metrics import MetricDirectory, MetricSource
 from controller.tools.init.draft import Draft
 from controller.tools.init.survey import (
@@ -56,6 +58,20 @@ class AccountView(Immutable):
     directory: MetricDirectory
     metrics: MetricSource
     now: datetime
+
+
+def live_account() -> AccountView:
+    """Return the view of the account of the AWS variables and the profile.
+
+    Raises UsageError when there is no region, or no credentials.
+    """
+    account = real_account()
+
+    def find(model: type[TargetSpec], names: Mapping[str, str], chooser: Chooser) -> FoundTarget:
+        finder: Finder = load(model.drafted_by)
+        return finder(account, names, chooser)
+
+    return AccountView(find, account.metric_list(), account.metrics(), account.clock.now())
 
 
 class Drafted(Immutable):
