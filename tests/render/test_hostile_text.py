@@ -41,9 +41,15 @@ from controller.render.page import layout, line_text, plain_text
 from controller.render.rollout_page import live_page, rollout_page
 from controller.render.rollout_texts import rollout_line
 from controller.safe_text import printable, printable_block
-from controller.tools.dashboard.acts import Button, acts_of
 from controller.tools.dashboard.feed import Event, View
-from controller.tools.dashboard.site import Forms, Live, overview_html, rollout_html
+from controller.tools.dashboard.site import (
+    Button,
+    Forms,
+    Live,
+    acts_of,
+    overview_html,
+    rollout_html,
+)
 from controller.tools.plan.page import Plan, PlanAnswer, plan_page
 from controller.tools.report.html import report_html
 from controller.tools.report.report import RolloutHistory, make_report
