@@ -46,14 +46,10 @@ from controller.tools.record.verb import RecordingData
 from controller.tools.rehearse.page import RehearseData
 from controller.tools.replay.replay import Replay
 from controller.tools.report.verb import ReportData
+from controller.tools.store.check import CheckedStore
 from controller.tools.store.copy import StoreCopy
-from controller.tools.store.verb import (
-    CheckedStore,
-    StoreInit,
-    StoreRecipients,
-    StoreRules,
-    UpgradedStore,
-)
+from controller.tools.store.upgrade import UpgradedStore
+from controller.tools.store.verb import StoreInit, StoreRecipients, StoreRules
 
 
 class SchemaData(Immutable):
