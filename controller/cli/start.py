@@ -15,7 +15,8 @@ from controller.cli.call import CommandContext, is_policy_file, load_policy
 from controller.cli.operator_verbs import REQUIRED_REASON
 from controller.cli.result import Result
 from controller.core.decision import Alert
-from controller.core.rollout import Rollout
+from controller.core.rollout import Phase, Rollout
+from controller.core.units import format_duration
 from controller.engine import exit_status
 from controller.engine.execute import TickOutcome
 from controller.engine.loop import is_idle, run_ticks
@@ -28,6 +29,7 @@ from controller.operations.start.start import start as start_rollout
 from controller.render.page import Page, Tone, paragraph
 from controller.render.rollout_data import RolloutData, rollout_data
 from controller.render.rollout_page import rollout_page
+from controller.render.rollout_texts import weight_text
 
 
 class StartData(RolloutData):
@@ -216,8 +218,7 @@ def run(
                 last = app.runner.visit(started.rollout.id)
             show(last.rollout)
         if not (call.dry_run or is_idle(last.rollout)):
-            command = shlex.join(["rolloutctl", "run", str(policy)])
-            streams.message(follow.ticked_until_text(timeout, last.rollout, command))
+            streams.message(_time_is_up_text(timeout, last.rollout, policy))
 
     return Result(
         "run",
@@ -237,3 +238,15 @@ def _tick_to_end(
         alerts.update(last.alerts)
         show(last.rollout)
     return replace(last, alerts=tuple(alerts))
+
+
+def _time_is_up_text(limit: timedelta, rollout: Rollout, policy: Path) -> str:
+    """Return how `rollout` stands when its ticks end, and what does not happen without them."""
+    undone = "it keeps its weight, nothing judges it and nothing rolls it back"
+    if rollout.phase is Phase.ROLLING_BACK:
+        undone = "nothing checks that 0% is applied"
+    return (
+        f"ticked for {format_duration(limit)} and stopped before {rollout.id} paused or ended; it "
+        f"is {rollout.phase} at {weight_text(rollout)}; until another tick runs, {undone}; unless "
+        f"a schedule of ticks is set up, run: {shlex.join(['rolloutctl', 'run', str(policy)])}"
+    )

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Final
 
 import click
 
@@ -16,9 +17,9 @@ from controller.cli.result import Result
 from controller.core.clock_skew import future_save
 from controller.core.policy_snapshot import SnapshotChangedError
 from controller.core.rollout import Phase, Rollout
-from controller.core.units import count_text, format_duration
+from controller.core.units import clock_text, count_text, format_duration
 from controller.engine import exit_status
-from controller.errors import Exit, UsageError
+from controller.errors import Exit, StoreError, UsageError
 from controller.immutable import Immutable, picked, replace
 from controller.operations.overview import Overview, RolloutFilter, load_rollouts
 from controller.operations.status import RolloutStatus, load_status, status_of
@@ -31,6 +32,12 @@ from controller.render.overview import MOST_ON_TERMINAL, overview_page
 from controller.render.page import Page, lines_page
 from controller.render.rollout_data import RolloutData, rollout_data
 from controller.render.rollout_page import rollout_page
+from controller.render.rollout_texts import weight_text
+
+# What a command that follows a rollout does not do.
+_ONLY_READS: Final = (
+    "this command only reads the store, so a schedule or `rolloutctl run` has to tick"
+)
 
 
 class ListedRollout(RolloutData):
@@ -135,14 +142,10 @@ def _one(
 ) -> Result:
     """Return one rollout in full, as it is stored now."""
     found = load_status(
-        store,
-        rollout_id,
-        with_history=call.needs_history,
-        with_recent=not call.is_document,
+        store, rollout_id, with_history=call.needs_history, with_recent=not call.is_document
     )
-    result = _result(found, now)
-    if found.problem is not None:
-        problem = found.problem
+    result, problem = _result(found, now), found.problem
+    if problem is not None:
         return replace(result, notes=[str(problem)], status=problem.exit_status)
     if exit_code:
         result = replace(result, status=exit_status.of_rollout(found.rollout))
@@ -178,19 +181,15 @@ def _result(found: RolloutStatus, now: datetime) -> Result:
     exposure = exposure_fact(rollout, found.exposure)
     return Result(
         "status",
-        data=lambda: _data(found, now),
+        data=lambda: picked(
+            StatusData,
+            rollout_data(rollout, now),
+            policy_changed=found.problem is not None,
+            exposure=None if found.exposure is None else exposure_data(found.exposure),
+        ),
         page=lambda: streams.localized(rollout_page(rollout, now, exposure, found.recent)),
         markdown=lambda: rollout_markdown(rollout, entries, now),
         junit=lambda: junit_text(rollout, entries),
-    )
-
-
-def _data(found: RolloutStatus, now: datetime) -> StatusData:
-    return picked(
-        StatusData,
-        rollout_data(found.rollout, now),
-        policy_changed=found.problem is not None,
-        exposure=None if found.exposure is None else exposure_data(found.exposure),
     )
 
 
@@ -268,17 +267,19 @@ class _Goal(Immutable):
         if self.until is not None:
             goal = f"be {' or '.join(sorted(self.until))}"
             command = f"{command} --until {','.join(sorted(self.until))}"
-        return follow.read_until_text(self.limit, rollout, goal, command)
+        return (
+            f"waited {format_duration(self.limit)} for {rollout.id} to {goal}; it is "
+            f"{rollout.phase} at {weight_text(rollout)}, the last change in the store is from "
+            f"{clock_text(rollout.updated)}; {_ONLY_READS}; to wait on: {command}"
+        )
 
     def is_reached(self, rollout: Rollout, now: datetime) -> bool:
         """Tell whether there is nothing more to wait for."""
         if self.until is not None:
             return rollout.phase in self.until or rollout.final
-        return (
-            follow.is_at_rest(rollout, now)
-            if self.wait
-            else follow.is_complete(rollout, now) or streams.output_lost()
-        )
+        if self.wait:  # ticks alone do not advance it
+            return rollout.final or rollout.phase is Phase.PAUSED
+        return follow.is_complete(rollout, now) or streams.output_lost()
 
     def status_of(self, rollout: Rollout) -> Exit:
         """Return the exit status of the last state: 0 in a phase that was waited for.
@@ -297,12 +298,22 @@ class _Goal(Immutable):
 def _follow(
     call: CommandContext, store: Store, rollout_id: str, schedule: PollSchedule, goal: _Goal
 ) -> Result:
-    """Show a rollout until its goal is reached, or time is up; return the rest."""
-    fetch = partial(store.load, rollout_id)
+    """Show a rollout until its goal is reached, or time is up; return the rest.
+
+    Raises StoreError as `follow.poll` does, and when not one read succeeded.
+    """
+    last: Rollout | None = None
     with follow.rollout_display(
         schedule.clock, store, live=goal.watch, off=call.is_document
     ) as show:
-        last = follow.follow(fetch, schedule, goal.is_reached, show, goal.time_is_up_text)
+        for last in follow.poll(partial(store.load, rollout_id), schedule):
+            show(last)
+            if goal.is_reached(last, schedule.clock.now()):
+                break
+        else:
+            if last is None:
+                raise StoreError("the store did not answer within the time limit")
+            streams.message(goal.time_is_up_text(last))
     now = schedule.clock.now()
     found = status_of(store, last, with_history=call.needs_history)
     result = replace(_result(found, now), page=tuple)  # its lines are printed
@@ -327,13 +338,9 @@ def _watch_all(
             if streams.output_lost():
                 break
     active = sum(not rollout.final for rollout in rollouts)
-    streams.message(_all_time_is_up_text(limit, active, chosen.include_finished))
-    return replace(_overview(call, chosen, schedule.clock.now(), True), page=tuple)
-
-
-def _all_time_is_up_text(limit: timedelta, active: int, include_finished: bool) -> str:
-    command = f"rolloutctl status --watch{' --all' if include_finished else ''}"
-    return (
+    command = f"rolloutctl status --watch{' --all' if chosen.include_finished else ''}"
+    streams.message(
         f"watched {format_duration(limit)}; active now: {count_text(active, 'rollout')}; "
-        f"{follow.ONLY_READS}; to watch on: {command}"
+        f"{_ONLY_READS}; to watch on: {command}"
     )
+    return replace(_overview(call, chosen, schedule.clock.now(), True), page=tuple)
