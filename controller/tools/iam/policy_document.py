@@ -17,7 +17,7 @@ from controller.adapters.iam.permission import TABLE_JOBS as TABLE_JOBS
 from controller.adapters.iam.permission import Job as Job
 from controller.adapters.stores.dynamodb import items
 from controller.bootstrap.account import real_account
-from controller.core.policy import Policy, SecretReference
+from controller.core.policy import Policy
 from controller.core.policy.aws_location import AwsLocation
 from controller.core.policy.notify import Recipient
 from controller.core.policy.sources import SourceSpec
@@ -139,16 +139,16 @@ def _declared_arns(policies: Sequence[Policy], where: AwsLocation) -> dict[str, 
     named += [source.arns(where) for source in sources]
     of_sources = [source.secret_reference for source in sources]
     references = [*(recipient.secret_reference for recipient in recipients), *of_sources]
-    named += [
-        {
-            "secret": _secret_arns(references, where),
-            "parameter": _parameter_arns(references, where),
-        },
-        {
-            "source_secret": _secret_arns(of_sources, where),
-            "source_parameter": _parameter_arns(of_sources, where),
-        },
-    ]
+    for prefix, given in (("", references), ("source_", of_sources)):
+        known = [one for one in given if one is not None]
+        # Secrets Manager appends six characters to the name of a secret in its ARN.
+        secrets = [
+            where.full_arn(one.secret, "secretsmanager", "secret:{}-??????")
+            for one in known
+            if one.secret
+        ]
+        parameters = [arn for one in known if (arn := one.parameter_arn(where))]
+        named.append({f"{prefix}secret": secrets, f"{prefix}parameter": parameters})
     merged = defaultdict[str, set[str]](set)
     for arns in named:
         for name, values in arns.items():
@@ -159,20 +159,6 @@ def _declared_arns(policies: Sequence[Policy], where: AwsLocation) -> dict[str, 
 def _sources_of(policies: Iterable[Policy]) -> list[SourceSpec]:
     sources = [metric.source for policy in policies for metric in policy.metrics.values()]
     return [source for source in dict.fromkeys(sources) if source is not None]
-
-
-def _secret_arns(references: Iterable[SecretReference | None], where: AwsLocation) -> list[str]:
-    # Secrets Manager appends six characters to the name of a secret in its ARN.
-    return [
-        where.full_arn(reference.secret, "secretsmanager", "secret:{}-??????")
-        for reference in references
-        if reference is not None and reference.secret
-    ]
-
-
-def _parameter_arns(references: Iterable[SecretReference | None], where: AwsLocation) -> list[str]:
-    arns = [one.parameter_arn(where) for one in references if one is not None]
-    return [arn for arn in arns if arn]
 
 
 def _log_arns(policy: Policy, where: AwsLocation) -> Mapping[str, Sequence[str]]:
