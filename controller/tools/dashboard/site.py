@@ -149,7 +149,6 @@ class Forms(Immutable):
 
 
 def rollout_path(rollout_id: str) -> str:
-    """Return the path of the page of a rollout."""
     return f"/rollouts/{quote(rollout_id, safe='', errors='replace')}"
 
 
