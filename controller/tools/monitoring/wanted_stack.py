@@ -6,8 +6,9 @@ uses.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
 from typing import Final
 
@@ -25,7 +26,7 @@ from controller.core.policy.comparison import (
     Ratio,
 )
 from controller.core.units import format_duration, format_percent, number_text
-from controller.immutable import Immutable, replace
+from controller.immutable import replace
 from controller.ports import api_gateway
 from controller.ports.monitoring import resource_name
 from controller.ports.store import Store
@@ -191,19 +192,15 @@ class DashboardPanel:
         return Widget(self.title, lines, tuple(self._bounds), self.left, right)
 
 
-@dataclass(frozen=True, slots=True)
 class _Page:
-    requests: DashboardPanel = field(
-        default_factory=lambda: DashboardPanel("Requests", "in 5 minutes")
-    )
-    errors: DashboardPanel = field(
-        default_factory=lambda: DashboardPanel("Error rates", "%", "count")
-    )
-    latency: DashboardPanel = field(default_factory=lambda: DashboardPanel("Latency", "ms"))
-    integration: DashboardPanel = field(
-        default_factory=lambda: DashboardPanel("Integration latency", "ms")
-    )
-    others: DashboardPanel = field(default_factory=lambda: DashboardPanel("Other criteria", ""))
+    """The panels of a dashboard, in their order."""
+
+    def __init__(self) -> None:
+        self.requests = DashboardPanel("Requests", "in 5 minutes")
+        self.errors = DashboardPanel("Error rates", "%", "count")
+        self.latency = DashboardPanel("Latency", "ms")
+        self.integration = DashboardPanel("Integration latency", "ms")
+        self.others = DashboardPanel("Other criteria", "")
 
     def widgets(self) -> tuple[Widget, ...]:
         panels = (self.requests, self.errors, self.latency, self.integration, self.others)
@@ -219,8 +216,7 @@ def widgets(policy: Policy, baselines: Mapping[str, BaselineMeasurement]) -> tup
     baselines: the frozen baselines of its newest rollout, by criterion.
     """
     page = _Page()
-    for gateway in _gateways(policy):
-        _draw_gateway(page, gateway)
+    _draw_gateways(page, policy)
     for name, comparison in policy.comparisons():
         if unknown_source(policy, name):
             continue
@@ -322,43 +318,29 @@ def _is_error(policy: Policy, metric: Metric) -> bool:
     return is_failure or metric.name.lower().startswith(("4xx", "5xx"))
 
 
-# --- API Gateways ---------------------------------------------------------------------------------
-
-
-class _Gateway(Immutable):
-    """An API Gateway."""
-
-    name: str
-    dimensions: tuple[tuple[str, str], ...]
-
-    @property
-    def errors(self) -> Mapping[str, str]:
-        """The metric of each kind of error."""
-        names = api_gateway.error_metrics(dict(self.dimensions))
-        return dict(zip(("4XX", "5XX"), names, strict=True))
-
-    def query(self, name: str, statistic: str) -> MetricQuery:
-        return MetricQuery(api_gateway.NAMESPACE, name, statistic, PERIOD_S, self.dimensions)
-
-
-def _gateways(policy: Policy) -> Iterator[_Gateway]:
-    metrics = (
-        metric for metric in policy.metrics.values() if metric.namespace == api_gateway.NAMESPACE
+def _draw_gateways(page: _Page, policy: Policy) -> None:
+    """Draw requests, rates of each kind of error, and latencies of each API Gateway."""
+    metrics = policy.metrics.values()
+    gateways = dict.fromkeys(
+        tuple(sorted(one.dimensions.items()))
+        for one in metrics
+        if one.namespace == api_gateway.NAMESPACE
     )
-    dimensions = dict.fromkeys(tuple(sorted(metric.dimensions.items())) for metric in metrics)
-    for dimension in dimensions:
-        name = " ".join(value for key, value in dimension if key.startswith("Api")) or "gateway"
-        yield _Gateway(name, dimension)
-
-
-def _draw_gateway(page: _Page, gateway: _Gateway) -> None:
-    page.requests.series(gateway.query(api_gateway.REQUESTS, "Sum"), f"requests of {gateway.name}")
-    total = page.errors.series(gateway.query(api_gateway.REQUESTS, "Sum"), "requests", shown=False)
-    for kind, name in gateway.errors.items():
-        part = page.errors.series(gateway.query(name, "Sum"), kind, shown=False)
-        page.errors.formula(f"100 * {part} / {total}", f"{kind} of {gateway.name}")
-    for statistic in api_gateway.PERCENTILES:
-        label = f"{statistic} of {gateway.name}"
-        page.latency.series(gateway.query(api_gateway.LATENCY, statistic), label)
-    integration = gateway.query(api_gateway.INTEGRATION_LATENCY, "p95")
-    page.integration.series(integration, f"p95 of {gateway.name}")
+    for dimensions in gateways:
+        name = " ".join(value for key, value in dimensions if key.startswith("Api")) or "gateway"
+        of_gateway = partial(
+            MetricQuery, api_gateway.NAMESPACE, period_s=PERIOD_S, dimensions=dimensions
+        )
+        requests = of_gateway(api_gateway.REQUESTS, "Sum")
+        page.requests.series(requests, f"requests of {name}")
+        total = page.errors.series(requests, "requests", shown=False)
+        errors = api_gateway.error_metrics(dict(dimensions))
+        for kind, metric in zip(("4XX", "5XX"), errors, strict=True):
+            counted = of_gateway(metric, "Sum")
+            part = page.errors.series(counted, kind, shown=False)
+            page.errors.formula(f"100 * {part} / {total}", f"{kind} of {name}")
+        for statistic in api_gateway.PERCENTILES:
+            latency = of_gateway(api_gateway.LATENCY, statistic)
+            page.latency.series(latency, f"{statistic} of {name}")
+        integration = of_gateway(api_gateway.INTEGRATION_LATENCY, "p95")
+        page.integration.series(integration, f"p95 of {name}")
