@@ -113,11 +113,26 @@ def status(
     urgent first; a terminal gets 50 of them. --wait and --watch only read the store: the schedule
     has to tick. They end as `run` does, at the time limit with 3 while a rollout is undecided.
     """
-    _check_options(call, rollout, include_finished, wanted, wait, watch, until)
-    if reports is not None and place is None:
-        raise UsageError("--reports needs --html")
-    if place is not None and rollout is not None:
-        raise UsageError("--html shows all rollouts: leave ROLLOUT out, or use `report` for one")
+    if not (wait or watch):
+        follow.reject_poll_options("--wait or --watch")
+    named, chosen_among = rollout is not None, not wanted.is_empty
+    for is_wrong, why in (
+        (until is not None and not wait, "--until needs --wait"),
+        (wait and not named, "--wait follows one rollout: name it"),
+        (named and include_finished, "--all shows every rollout: leave ROLLOUT out"),
+        (
+            named and chosen_among,
+            "--name, --phase and --condition choose among all: leave ROLLOUT out",
+        ),
+        (call.needs_history and not named, "--markdown and --junit show one rollout: name it"),
+        (reports is not None and place is None, "--reports needs --html"),
+        (
+            named and place is not None,
+            "--html shows all rollouts: leave ROLLOUT out, or use `report` for one",
+        ),
+    ):
+        if is_wrong:
+            raise UsageError(why)
     with call.store_session() as store:
         clock = real_account().clock
         schedule = PollSchedule(clock, interval, clock.now() + timeout)
@@ -150,29 +165,6 @@ def _one(
     if exit_code:
         result = replace(result, status=exit_status.of_rollout(found.rollout))
     return _with_future_saves(result, [found.rollout], now)
-
-
-def _check_options(
-    call: CommandContext,
-    rollout: str | None,
-    include_finished: bool,
-    wanted: RolloutFilter,
-    wait: bool,
-    watch: bool,
-    until: frozenset[Phase] | None,
-) -> None:
-    if not (wait or watch):
-        follow.reject_poll_options("--wait or --watch")
-    if until is not None and not wait:
-        raise UsageError("--until needs --wait")
-    if rollout is None and wait:
-        raise UsageError("--wait follows one rollout: name it")
-    if rollout is not None and include_finished:
-        raise UsageError("--all shows every rollout: leave ROLLOUT out")
-    if rollout is not None and not wanted.is_empty:
-        raise UsageError("--name, --phase and --condition choose among all: leave ROLLOUT out")
-    if rollout is None and call.needs_history:
-        raise UsageError("--markdown and --junit show one rollout: name it")
 
 
 def _result(found: RolloutStatus, now: datetime) -> Result:
