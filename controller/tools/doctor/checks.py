@@ -17,13 +17,7 @@ from controller.core.policy.sources import SourceSpec
 from controller.core.recipients import RecipientList, resources_of
 from controller.core.rollout import Rollout
 from controller.core.units import duration_text
-from controller.errors import (
-    MonitoringError,
-    NoStoreError,
-    StoreError,
-    UsageError,
-    is_record_error,
-)
+from controller.errors import MonitoringError, NoStoreError, StoreError, UsageError, is_record_error
 from controller.immutable import Immutable
 from controller.operations.checks import Check, fail, ok, warn
 from controller.operations.live_checks.live_checks import LiveChecks

@@ -10,11 +10,7 @@ from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.judge.series import query
 from controller.core.observation import MetricQuery, Span
 from controller.core.policy import Metric, Policy
-from controller.core.policy.comparison import (
-    Comparison,
-    Increase,
-    Level,
-)
+from controller.core.policy.comparison import Comparison, Increase, Level
 from controller.core.units import (
     MINUTE_S,
     floor_to,

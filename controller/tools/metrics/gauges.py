@@ -12,13 +12,7 @@ from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.judge.series import WindowCounts, query, series_key
 from controller.core.observation import MetricQuery, QueryStatus, Series, Span
 from controller.core.policy import Metric, Policy
-from controller.core.policy.comparison import (
-    Comparison,
-    Computed,
-    Increase,
-    NotCompared,
-    Ratio,
-)
+from controller.core.policy.comparison import Comparison, Computed, Increase, NotCompared, Ratio
 from controller.core.units import (
     MINUTE_S,
     count_text,
