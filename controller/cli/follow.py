@@ -88,10 +88,10 @@ def make_poll_options(
 ) -> Callable[[options.Decorated], options.Decorated]:
     """Return a decorator that adds --timeout and --interval; `interval` is its default."""
     timeout_option = click.option(
-        "--timeout", type=options.Duration(), default="48h", show_default=True, help=timeout_help
+        "--timeout", type=options.DURATION, default="48h", show_default=True, help=timeout_help
     )
     interval_option = click.option(
-        "--interval", type=options.Duration(), default=interval, show_default=True,
+        "--interval", type=options.DURATION, default=interval, show_default=True,
         help=interval_help,
     )  # fmt: skip
     return lambda command: timeout_option(interval_option(command))

@@ -82,7 +82,7 @@ MAX_MINUTES = 7 * 24 * 60
     "--minutes", type=click.IntRange(1, MAX_MINUTES), default=60, show_default=True,
     help="How far back.",
 )  # fmt: skip
-@click.option("--event", type=options.ExactText(), metavar="NAME", help="Only events of this name.")
+@click.option("--event", type=options.EXACT_TEXT, metavar="NAME", help="Only events of this name.")
 @click.option("--follow", is_flag=True, help="Show new events as they come, until Ctrl-C.")
 @watching.make_poll_options(
     "5s", "Follow it no longer than this.", "Time between reads of the log."

@@ -126,7 +126,7 @@ class _RollbackCommand(click.Command):
 )
 @click.option(
     "--reason",
-    type=options.OneLineText(),
+    type=options.ONE_LINE_TEXT,
     default=REQUESTED,
     show_default=True,
     help="Recorded in the history.",

@@ -85,11 +85,11 @@ class StatusList(Immutable):
     "drift.",
 )  # fmt: skip
 @click.option(
-    "--html", "place", type=options.PagePlace(), metavar="FILE|s3://BUCKET/KEY",
+    "--html", "place", type=options.PAGE_PLACE, metavar="FILE|s3://BUCKET/KEY",
     help="Write a page of all rollouts, too: those that need an operator first.",
 )  # fmt: skip
 @click.option(
-    "--reports", type=options.ReportsPlace(), metavar="URL|FOLDER",
+    "--reports", type=options.REPORTS_PLACE, metavar="URL|FOLDER",
     help="With --html: link reports in this folder, relative to the page (. is beside it).",
 )  # fmt: skip
 @options.call_options("store", "markdown", "junit", "json")

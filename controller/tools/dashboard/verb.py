@@ -15,7 +15,7 @@ from controller.bootstrap.app import author, live_app
 from controller.bootstrap.pages import Clients
 from controller.cli import options
 from controller.cli.call import CommandContext, log_problems
-from controller.cli.filters import Words
+from controller.cli.filters import words
 from controller.cli.result import Result
 from controller.core.events import Command, Verb
 from controller.core.observation import MetricQuery, Series, Span
@@ -55,7 +55,7 @@ class DashboardData(Immutable):
 
 @click.command()
 @click.option(
-    "--allow", "allowed", type=Words(Button, "button"), metavar="VERB,VERB",
+    "--allow", "allowed", type=words(Button, "button"), metavar="VERB,VERB",
     help=f"Have buttons for these: {', '.join(Button)}. Default: none.",
 )  # fmt: skip
 @click.option(
@@ -63,7 +63,7 @@ class DashboardData(Immutable):
     help="Port to listen at. Default: a free one.",
 )  # fmt: skip
 @click.option(
-    "--timeout", "length", type=options.Duration(), default="8h", show_default=True,
+    "--timeout", "length", type=options.DURATION, default="8h", show_default=True,
     help="End after this time.",
 )  # fmt: skip
 @click.option("--offline", is_flag=True, help="Read the store alone, and not CloudWatch.")

@@ -81,7 +81,7 @@ class IamData(Immutable):
     "--bound, but --unbound with --parameters.",
 )
 @click.option(
-    "--status-page", "page", type=options.PagePlace(), metavar="s3://BUCKET/KEY",
+    "--status-page", "page", type=options.PAGE_PLACE, metavar="s3://BUCKET/KEY",
     help="The status page that the role writes.",
 )  # fmt: skip
 @click.option("--live", is_flag=True, help="Read the account, the region and the keys from AWS.")
