@@ -30,7 +30,6 @@ from controller.immutable import replace
 from controller.ports import api_gateway
 from controller.ports.monitoring import resource_name
 from controller.ports.store import Store
-from controller.tools.monitoring.alarms import alarm_of, limit_of, period_of
 from controller.tools.monitoring.resources import (
     COMPUTED,
     BoundLine,
@@ -40,7 +39,10 @@ from controller.tools.monitoring.resources import (
     Moment,
     Monitoring,
     Widget,
+    alarm_of,
+    limit_of,
     percent_of,
+    period_of,
     ratio_lines,
     unknown_source,
 )
@@ -192,50 +194,6 @@ class DashboardPanel:
         return Widget(self.title, lines, tuple(self._bounds), self.left, right)
 
 
-class _Page:
-    """The panels of a dashboard, in their order."""
-
-    def __init__(self) -> None:
-        self.requests = DashboardPanel("Requests", "in 5 minutes")
-        self.errors = DashboardPanel("Error rates", "%", "count")
-        self.latency = DashboardPanel("Latency", "ms")
-        self.integration = DashboardPanel("Integration latency", "ms")
-        self.others = DashboardPanel("Other criteria", "")
-
-    def widgets(self) -> tuple[Widget, ...]:
-        panels = (self.requests, self.errors, self.latency, self.integration, self.others)
-        return tuple(panel.widget() for panel in panels if panel)
-
-
-# --- Widgets --------------------------------------------------------------------------------------
-
-
-def widgets(policy: Policy, baselines: Mapping[str, BaselineMeasurement]) -> tuple[Widget, ...]:
-    """Return the graphs of `policy`, without empty ones.
-
-    baselines: the frozen baselines of its newest rollout, by criterion.
-    """
-    page = _Page()
-    _draw_gateways(page, policy)
-    for name, comparison in policy.comparisons():
-        if unknown_source(policy, name):
-            continue
-        for metric in filter(None, comparison.requests):
-            counted = policy.metrics[metric]
-            page.requests.series(query(counted, counted.statistic, PERIOD_S), metric)
-        stored = baselines[name].value if name in baselines else None
-        match comparison.measured:
-            case Level(counts="") as level:
-                _draw_level(page, policy, name, comparison, policy.metrics[level.metric])
-            case Ratio() as ratio:
-                _draw_ratio(page, policy, name, comparison, ratio)
-            case Increase() as increase:
-                _draw_increase(page, policy, name, comparison, increase, stored)
-            case _:
-                pass  # its requests are drawn, or CloudWatch does not know its value
-    return page.widgets()
-
-
 def undrawn(policy: Policy) -> dict[str, str]:
     """Return why criteria are in no graph, by id."""
     why: dict[str, str] = {}
@@ -250,97 +208,126 @@ def undrawn(policy: Policy) -> dict[str, str]:
     return why
 
 
-def _draw_ratio(page: _Page, policy: Policy, name: str, one: Comparison, ratio: Ratio) -> None:
-    """Draw a share of failures, or another ratio, and its bound."""
-    panel = page.others if one.follows_weight else page.errors
-    lines = ratio_lines(policy, ratio, PERIOD_S)
-    of = f" of {ratio.whole[0]}" if ratio.judges_failures else ""
-    panel.formula_of(lines, f"{lines[-1].label}{of}")
-    if one.follows_weight:
-        return
-    word = "at most" if one.is_maximum or ratio.judges_failures else "at least"
-    over = f" over {format_duration(one.window)}" if one.window and one.and_window else ""
-    label = f"{name}: {word} {format_percent(one.share_bound)}{over}"
-    panel.bound(percent_of(one.share_bound), label)
+def widgets(policy: Policy, baselines: Mapping[str, BaselineMeasurement]) -> tuple[Widget, ...]:
+    """Return the graphs of `policy`, without empty ones.
+
+    baselines: the frozen baselines of its newest rollout, by criterion.
+    """
+    graphs = _Graphs(policy)
+    graphs.draw_gateways()
+    for name, comparison in policy.comparisons():
+        if unknown_source(policy, name):
+            continue
+        for metric in filter(None, comparison.requests):
+            graphs.draw_metric(graphs.requests, metric)
+        match comparison.measured:
+            case Level(counts=""):
+                graphs.draw_level(name, comparison)
+            case Ratio() as ratio:
+                graphs.draw_ratio(name, comparison, ratio)
+            case Increase() as increase:
+                stored = baselines[name].value if name in baselines else None
+                graphs.draw_increase(name, comparison, increase, stored)
+            case _:
+                pass  # its requests are drawn, or CloudWatch does not know its value
+    panels = (graphs.requests, graphs.errors, graphs.latency, graphs.integration, graphs.others)
+    return tuple(panel.widget() for panel in panels if panel)
 
 
-def _draw_increase(
-    page: _Page,
-    policy: Policy,
-    name: str,
-    one: Comparison,
-    increase: Increase,
-    stored: float | None,
-) -> None:
-    """Draw a latency and its bound: a value, or a line computed from a metric of the same time."""
-    metric = policy.metrics[increase.metric]
-    panel = page.integration if metric.name == api_gateway.INTEGRATION_LATENCY else page.latency
-    panel.series(query(metric, metric.statistic, PERIOD_S), increase.metric)
-    label = f"{name}: at most {format_percent(one.bound)} above"
-    if control := increase.control:
-        control_metric = policy.metrics[control]
-        identity = panel.series(query(control_metric, control_metric.statistic, PERIOD_S), control)
-        factor = round(1 + one.bound, 6)
-        panel.formula(f"{factor:g} * {identity}", f"{label} {control}", bound=True)
-    elif (limit := limit_of(one, stored)) is not None:
-        panel.bound(limit, f"{label} {number_text(increase.fixed or stored or 0.0)}")
+class _Graphs:
+    """The panels of a policy, while they are drawn."""
 
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self.requests = DashboardPanel("Requests", "in 5 minutes")
+        self.errors = DashboardPanel("Error rates", "%", "count")
+        self.latency = DashboardPanel("Latency", "ms")
+        self.integration = DashboardPanel("Integration latency", "ms")
+        self.others = DashboardPanel("Other criteria", "")
 
-def _draw_level(page: _Page, policy: Policy, name: str, one: Comparison, metric: Metric) -> None:
-    panel, right = _panel_of(page, policy, metric)
-    period_s = period_of(one.window) if metric.is_count and one.window else PERIOD_S
-    panel.series(query(metric, metric.statistic, period_s), one.metric or "", right=right)
-    unit = f" {metric.unit}" if metric.unit else ""
-    word = "at most" if one.is_maximum else "at least"
-    panel.bound(one.bound, f"{name}: {word} {number_text(one.bound)}{unit}", right=right)
+    def draw_metric(self, panel: DashboardPanel, name: str) -> str:
+        """Draw a metric of the policy, and return its id."""
+        metric = self._policy.metrics[name]
+        return panel.series(query(metric, metric.statistic, PERIOD_S), name)
 
+    def draw_ratio(self, name: str, one: Comparison, ratio: Ratio) -> None:
+        """Draw a share of failures, or another ratio, and its bound."""
+        panel = self.others if one.follows_weight else self.errors
+        lines = ratio_lines(self._policy, ratio, PERIOD_S)
+        of = f" of {ratio.whole[0]}" if ratio.judges_failures else ""
+        panel.formula_of(lines, f"{lines[-1].label}{of}")
+        if one.follows_weight:
+            return
+        word = "at most" if one.is_maximum or ratio.judges_failures else "at least"
+        over = f" over {format_duration(one.window)}" if one.window and one.and_window else ""
+        label = f"{name}: {word} {format_percent(one.share_bound)}{over}"
+        panel.bound(percent_of(one.share_bound), label)
 
-def _panel_of(page: _Page, policy: Policy, metric: Metric) -> tuple[DashboardPanel, bool]:
-    """Return the panel of a value, and whether it uses the right axis."""
-    if metric.name == api_gateway.INTEGRATION_LATENCY:
-        return page.integration, False
-    if metric.percentile is not None or metric.name == api_gateway.LATENCY:
-        return page.latency, False
-    if metric.is_count and _is_error(policy, metric):
-        return page.errors, True
-    return page.others, False
+    def draw_increase(
+        self, name: str, one: Comparison, increase: Increase, stored: float | None
+    ) -> None:
+        """Draw a latency and its bound: a value, or a line from a metric of the same time."""
+        metric = self._policy.metrics[increase.metric]
+        is_integration = metric.name == api_gateway.INTEGRATION_LATENCY
+        panel = self.integration if is_integration else self.latency
+        self.draw_metric(panel, increase.metric)
+        label = f"{name}: at most {format_percent(one.bound)} above"
+        if control := increase.control:
+            identity, factor = self.draw_metric(panel, control), round(1 + one.bound, 6)
+            panel.formula(f"{factor:g} * {identity}", f"{label} {control}", bound=True)
+        elif (limit := limit_of(one, stored)) is not None:
+            panel.bound(limit, f"{label} {number_text(increase.fixed or stored or 0.0)}")
 
+    def draw_level(self, name: str, one: Comparison) -> None:
+        """Draw the value of one metric, and its bound; a count of failures on the right axis."""
+        metric, panel, right = self._policy.metrics[one.metric or ""], self.others, False
+        if metric.name == api_gateway.INTEGRATION_LATENCY:
+            panel = self.integration
+        elif metric.percentile is not None or metric.name == api_gateway.LATENCY:
+            panel = self.latency
+        elif metric.is_count and self._is_error(metric):
+            panel, right = self.errors, True
+        period_s = period_of(one.window) if metric.is_count and one.window else PERIOD_S
+        panel.series(query(metric, metric.statistic, period_s), one.metric or "", right=right)
+        unit = f" {metric.unit}" if metric.unit else ""
+        word = "at most" if one.is_maximum else "at least"
+        panel.bound(one.bound, f"{name}: {word} {number_text(one.bound)}{unit}", right=right)
 
-def _is_error(policy: Policy, metric: Metric) -> bool:
-    """Tell whether a metric counts failures, by its use in the policy or its AWS name."""
-    ratios = (
-        comparison.measured
-        for _, comparison in policy.comparisons()
-        if isinstance(comparison.measured, Ratio)
-    )
-    failures = {name for ratio in ratios if ratio.counts == "failures" for name in ratio.parts}
-    is_failure = any(policy.metrics[name] == metric for name in failures)
-    return is_failure or metric.name.lower().startswith(("4xx", "5xx"))
+    def _is_error(self, metric: Metric) -> bool:
+        """Tell whether a metric counts failures, by its use in the policy or its AWS name."""
+        ratios = [one.measured for _, one in self._policy.comparisons()]
+        failures = {
+            name
+            for ratio in ratios
+            if isinstance(ratio, Ratio) and ratio.counts == "failures"
+            for name in ratio.parts
+        }
+        is_failure = any(self._policy.metrics[name] == metric for name in failures)
+        return is_failure or metric.name.lower().startswith(("4xx", "5xx"))
 
-
-def _draw_gateways(page: _Page, policy: Policy) -> None:
-    """Draw requests, rates of each kind of error, and latencies of each API Gateway."""
-    metrics = policy.metrics.values()
-    gateways = dict.fromkeys(
-        tuple(sorted(one.dimensions.items()))
-        for one in metrics
-        if one.namespace == api_gateway.NAMESPACE
-    )
-    for dimensions in gateways:
-        name = " ".join(value for key, value in dimensions if key.startswith("Api")) or "gateway"
-        of_gateway = partial(
-            MetricQuery, api_gateway.NAMESPACE, period_s=PERIOD_S, dimensions=dimensions
+    def draw_gateways(self) -> None:
+        """Draw requests, rates of each kind of error, and latencies of each API Gateway."""
+        metrics = self._policy.metrics.values()
+        gateways = dict.fromkeys(
+            tuple(sorted(one.dimensions.items()))
+            for one in metrics
+            if one.namespace == api_gateway.NAMESPACE
         )
-        requests = of_gateway(api_gateway.REQUESTS, "Sum")
-        page.requests.series(requests, f"requests of {name}")
-        total = page.errors.series(requests, "requests", shown=False)
-        errors = api_gateway.error_metrics(dict(dimensions))
-        for kind, metric in zip(("4XX", "5XX"), errors, strict=True):
-            counted = of_gateway(metric, "Sum")
-            part = page.errors.series(counted, kind, shown=False)
-            page.errors.formula(f"100 * {part} / {total}", f"{kind} of {name}")
-        for statistic in api_gateway.PERCENTILES:
-            latency = of_gateway(api_gateway.LATENCY, statistic)
-            page.latency.series(latency, f"{statistic} of {name}")
-        integration = of_gateway(api_gateway.INTEGRATION_LATENCY, "p95")
-        page.integration.series(integration, f"p95 of {name}")
+        for dimensions in gateways:
+            name = " ".join(value for key, value in dimensions if key.startswith("Api"))
+            name = name or "gateway"
+            of_gateway = partial(
+                MetricQuery, api_gateway.NAMESPACE, period_s=PERIOD_S, dimensions=dimensions
+            )
+            requests = of_gateway(api_gateway.REQUESTS, "Sum")
+            self.requests.series(requests, f"requests of {name}")
+            total = self.errors.series(requests, "requests", shown=False)
+            errors = api_gateway.error_metrics(dict(dimensions))
+            for kind, metric in zip(("4XX", "5XX"), errors, strict=True):
+                part = self.errors.series(of_gateway(metric, "Sum"), kind, shown=False)
+                self.errors.formula(f"100 * {part} / {total}", f"{kind} of {name}")
+            for statistic in api_gateway.PERCENTILES:
+                latency = of_gateway(api_gateway.LATENCY, statistic)
+                self.latency.series(latency, f"{statistic} of {name}")
+            integration = of_gateway(api_gateway.INTEGRATION_LATENCY, "p95")
+            self.integration.series(integration, f"p95 of {name}")
