@@ -72,7 +72,6 @@ def store() -> None:
 
 
 store.add_command(check)
-store.add_command(copy)
 store.add_command(upgrade)
 
 
@@ -105,6 +104,9 @@ def init(call: CommandContext, template: bool) -> Result:
         data=lambda: StoreInit(location.url, created, body),
         text=lambda: "\n".join(lines),
     )
+
+
+store.add_command(copy)
 
 
 @store.command()
