@@ -3,12 +3,12 @@
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from functools import wraps
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
+from controller.cli import options
 from controller.cli.call import policy_name
-from controller.cli.options import Decorated
 from controller.core.notice_rules import ConditionKind
 from controller.core.rollout import Phase
 from controller.operations.overview import RolloutFilter
@@ -16,23 +16,19 @@ from controller.operations.overview import RolloutFilter
 _Word = TypeVar("_Word", bound=StrEnum)
 
 
-class Words(click.ParamType[frozenset[_Word]], Generic[_Word]):
-    """Some words of a list, with commas between them: paused,succeeded."""
+def words(known: type[_Word], noun: str) -> options.Parsed[frozenset[_Word]]:
+    """Return the type of some words of a list, with commas between them: paused,succeeded."""
 
-    def __init__(self, known: type[_Word], noun: str) -> None:
-        self._known, self._noun, self.name = known, noun, f"{noun}s"
+    def parse(text: str) -> frozenset[_Word]:
+        given = [one.strip() for one in text.split(",")]
+        if unknown := [word for word in given if word not in list(known)]:
+            raise ValueError(f"no {noun} is called {unknown[0]!r}; known: {', '.join(known)}")
+        return frozenset(map(known, given))
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> frozenset[_Word]:
-        words = [one.strip() for one in value.split(",")]
-        if unknown := [word for word in words if word not in list(self._known)]:
-            known = ", ".join(self._known)
-            self.fail(f"no {self._noun} is called {unknown[0]!r}; known: {known}", param, ctx)
-        return frozenset(map(self._known, words))
+    return options.Parsed(f"{noun}s", parse)
 
 
-PHASES: Final = Words(Phase, "phase")
+PHASES: Final = words(Phase, "phase")
 
 _OPTIONS: Final = (
     click.option(
@@ -43,14 +39,14 @@ _OPTIONS: Final = (
         help="Only rollouts in one of these phases.",
     ),
     click.option(
-        "--condition", "conditions", type=Words(ConditionKind, "condition"),
+        "--condition", "conditions", type=words(ConditionKind, "condition"),
         metavar="KIND,KIND",
         help=f"Only rollouts with one of these conditions: {', '.join(ConditionKind)}.",
     ),
 )  # fmt: skip
 
 
-def filter_options(command: Decorated) -> Callable[..., Any]:
+def filter_options(command: options.Decorated) -> Callable[..., Any]:
     """Add --name, --phase and --condition; the command gets them as `wanted`."""
 
     @wraps(command)

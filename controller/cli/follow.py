@@ -1,4 +1,7 @@
-"""Polls a rollout that other processes tick, and shows it as lines or live on a terminal."""
+"""Polls a rollout that other processes tick, and shows it as lines or live on a terminal.
+
+The live view needs rich, which the image does without.
+"""
 
 import shutil
 import sys
@@ -6,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import datetime, timedelta
 from importlib.util import find_spec
-from typing import TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import click
 from click.core import ParameterSource
@@ -14,7 +17,7 @@ from click.core import ParameterSource
 from controller.cli import options, streams
 from controller.cli.streams import Progress
 from controller.core.rollout import Phase, Rollout
-from controller.core.units import clock_text, count_text, format_duration
+from controller.core.units import clock_text, count_text
 from controller.errors import Exit, MetricsError, StoreError, UsageError
 from controller.immutable import Immutable
 from controller.operations.history import load_recent
@@ -23,9 +26,12 @@ from controller.ports.clock import Clock
 from controller.ports.store import Store
 from controller.process import logging
 from controller.render.overview import overview_page
-from controller.render.page import EMPTY_LINE, Page, paragraph
+from controller.render.page import EMPTY_LINE, Page, layout, paragraph
 from controller.render.rollout_page import live_page
-from controller.render.rollout_texts import rollout_line, weight_text
+from controller.render.rollout_texts import rollout_line
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 PollResult = TypeVar("PollResult")
 View = TypeVar("View")
@@ -33,8 +39,6 @@ Show: TypeAlias = Callable[[Rollout], None]
 
 # How many polls in a row may fail before the command gives up.
 MAX_MISSES = 5
-# What a command that follows a rollout does not do.
-ONLY_READS = "this command only reads the store, so a schedule or `rolloutctl run` has to tick"
 
 
 class PollSchedule(Immutable):
@@ -43,60 +47,6 @@ class PollSchedule(Immutable):
     clock: Clock
     interval: timedelta
     until: datetime
-
-
-def follow(
-    fetch: Callable[[], Rollout],
-    schedule: PollSchedule,
-    done: Callable[[Rollout, datetime], bool],
-    show: Show,
-    time_is_up: Callable[[Rollout], str],
-) -> Rollout:
-    """Show the rollout that `fetch` returns until it is `done` or time is up; return the last one.
-
-    time_is_up: what is said then.
-    Raises StoreError as `poll` does, and when not one fetch succeeded.
-    """
-    last: Rollout | None = None
-    for last in poll(fetch, schedule):
-        show(last)
-        if done(last, schedule.clock.now()):
-            return last
-    if last is None:
-        raise StoreError("the store did not answer within the time limit")
-    streams.message(time_is_up(last))
-    return last
-
-
-def ticked_until_text(limit: timedelta, rollout: Rollout, command: str) -> str:
-    """Return how `rollout` stands when the ticks of a command end, and what that leaves undone.
-
-    command: ticks it again.
-    """
-    return (
-        f"ticked for {format_duration(limit)} and stopped before {rollout.id} paused or ended; it "
-        f"is {rollout.phase} at {weight_text(rollout)}; until another tick runs, "
-        f"{_unticked_text(rollout)}; unless a schedule of ticks is set up, run: {command}"
-    )
-
-
-def _unticked_text(rollout: Rollout) -> str:
-    """Return what does not happen to `rollout` while nothing ticks it."""
-    if rollout.phase is Phase.ROLLING_BACK:
-        return "nothing checks that 0% is applied"
-    return "it keeps its weight, nothing judges it and nothing rolls it back"
-
-
-def read_until_text(limit: timedelta, rollout: Rollout, goal: str, command: str) -> str:
-    """Return what was waited for and how long, and how `rollout` stands in the store.
-
-    command: reads the store again.
-    """
-    return (
-        f"waited {format_duration(limit)} for {rollout.id} to {goal}; it is {rollout.phase} at "
-        f"{weight_text(rollout)}, the last change in the store is from "
-        f"{clock_text(rollout.updated)}; {ONLY_READS}; to wait on: {command}"
-    )
 
 
 def poll(fetch: Callable[[], PollResult], schedule: PollSchedule) -> Iterator[PollResult]:
@@ -123,11 +73,6 @@ def poll(fetch: Callable[[], PollResult], schedule: PollSchedule) -> Iterator[Po
         schedule.clock.sleep(min(schedule.interval, remaining))
 
 
-def is_at_rest(rollout: Rollout, _now: datetime) -> bool:
-    """Tell whether `rollout` is final or paused: ticks alone do not advance it."""
-    return rollout.final or rollout.phase is Phase.PAUSED
-
-
 def is_complete(rollout: Rollout, now: datetime) -> bool:
     """Tell whether `rollout` has ended, and after a rollback its leak check or its watch."""
     unknown = rollout.phase is Phase.ROLLED_BACK and rollout.leak_check is None
@@ -138,30 +83,24 @@ def is_complete(rollout: Rollout, now: datetime) -> bool:
 # --- options ------------------------------------------------------------------------------------
 
 
-def poll_options(command: options.Decorated) -> options.Decorated:
-    """Add --timeout and --interval: how long a rollout is followed, and how often it is read."""
-    return make_poll_options(
-        "10s", "Follow it no longer than this.", "Time between reads of the store."
-    )(command)
-
-
 def make_poll_options(
     interval: str, timeout_help: str, interval_help: str
 ) -> Callable[[options.Decorated], options.Decorated]:
     """Return a decorator that adds --timeout and --interval; `interval` is its default."""
+    timeout_option = click.option(
+        "--timeout", type=options.DURATION, default="48h", show_default=True, help=timeout_help
+    )
+    interval_option = click.option(
+        "--interval", type=options.DURATION, default=interval, show_default=True,
+        help=interval_help,
+    )  # fmt: skip
+    return lambda command: timeout_option(interval_option(command))
 
-    def add(command: options.Decorated) -> options.Decorated:
-        timeout_option = click.option(
-            "--timeout", type=options.Duration(), default="48h", show_default=True,
-            help=timeout_help,
-        )  # fmt: skip
-        interval_option = click.option(
-            "--interval", type=options.Duration(), default=interval, show_default=True,
-            help=interval_help,
-        )  # fmt: skip
-        return timeout_option(interval_option(command))
 
-    return add
+# How long a rollout is followed, and how often it is read.
+poll_options = make_poll_options(
+    "10s", "Follow it no longer than this.", "Time between reads of the store."
+)
 
 
 def reject_poll_options(option_names: str) -> None:
@@ -191,28 +130,21 @@ def rollout_display(clock: Clock, store: Store, *, live: bool, off: bool = False
         yield lambda _: None
         return
     with Progress() as progress:
-        print_line = _LinePrinter(clock, progress)
-        if not can_draw(live=live):
+        print_line = _line_printer(clock, progress)
+        if not _can_draw(live=live):
             yield print_line
             return
-        history = _HistoryReader(store)
+        entries, recent = -1, None
+
+        def with_history(rollout: Rollout) -> tuple[Rollout, RecentHistory | None]:
+            """Return `rollout` and what its history adds, read once for each length of it."""
+            nonlocal entries, recent
+            if rollout.entries != entries:
+                entries, recent = rollout.entries, load_recent(store, rollout)
+            return rollout, recent
+
         with live_display(page, lambda view: print_line(view[0]), live=live) as show:
-            yield lambda rollout: show((rollout, history.of(rollout)))
-
-
-class _HistoryReader:
-    """Reads the history of a rollout, once for each length that it has."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._entries = -1
-        self._recent: RecentHistory | None = None
-
-    def of(self, rollout: Rollout) -> RecentHistory | None:
-        """Return what the history of `rollout` adds to its state; None where it cannot be read."""
-        if rollout.entries != self._entries:
-            self._entries, self._recent = rollout.entries, load_recent(self._store, rollout)
-        return self._recent
+            yield lambda rollout: show(with_history(rollout))
 
 
 @contextmanager
@@ -230,14 +162,29 @@ def overview_display(
         yield lambda _: None
         return
     with Progress() as progress:
-        printers: dict[str, _LinePrinter] = {}
+        printers: dict[str, Show] = {}
 
         def lines(rollouts: Sequence[Rollout]) -> None:
             for rollout in rollouts:
-                printers.setdefault(rollout.id, _LinePrinter(clock, progress))(rollout)
+                printers.setdefault(rollout.id, _line_printer(clock, progress))(rollout)
 
         with live_display(page, lines, live=True) as show:
             yield show
+
+
+def _line_printer(clock: Clock, progress: Progress) -> Show:
+    """Return what prints the status line of a rollout whenever it differs from the last one."""
+    last = ""
+
+    def print_line(rollout: Rollout) -> None:
+        nonlocal last
+        line = rollout_line(rollout, clock.now())
+        if line != last:
+            streams.print_page(streams.localized([paragraph(line)]))
+        last = line
+        progress.show(f"read at {clock_text(clock.now())}; waiting for a change")
+
+    return print_line
 
 
 @contextmanager
@@ -248,34 +195,50 @@ def live_display(
 
     page: draws the view. lines: prints the view where no live view is possible.
     """
-    if not can_draw(live=live):
+    if not _can_draw(live=live):
         yield lines
         return
-    from controller.cli.screen import Screen
-
     on_terminal = sys.stderr.isatty()  # a log file gets every line, and no drawing
     with (
-        Screen(page, takes_stderr=on_terminal) as screen,
+        screen(page, takes_stderr=on_terminal) as show,
         logging.warnings_only(sys.stderr) if on_terminal else nullcontext(),
     ):
-        yield screen.show
+        yield show
 
 
-def can_draw(*, live: bool) -> bool:
+def _can_draw(*, live: bool) -> bool:
     """Tell whether a view can be drawn over itself on stdout, and is wanted."""
     return live and streams.has_cursor(sys.stdout) and find_spec("rich") is not None
 
 
-class _LinePrinter:
-    """Prints the status line of a rollout whenever it differs from the last one."""
+@contextmanager
+def screen(
+    page: Callable[[View], Page], *, takes_stderr: bool, console: "Console | None" = None
+) -> Iterator[Callable[[View], None]]:
+    """Yield a function that draws a view now, and on each refresh until the next one.
 
-    def __init__(self, clock: Clock, progress: Progress) -> None:
-        self._clock, self._progress = clock, progress
-        self._last = ""
+    It is an area of the terminal that is drawn again every second, from `page`. Output printed
+    meanwhile goes above it; stderr only if `takes_stderr`.
+    """
+    from rich.console import Console, Group
+    from rich.live import Live
+    from rich.text import Text
 
-    def __call__(self, rollout: Rollout) -> None:
-        line = rollout_line(rollout, self._clock.now())
-        if line != self._last:
-            streams.print_page(streams.localized([paragraph(line)]))
-        self._last = line
-        self._progress.show(f"read at {clock_text(self._clock.now())}; waiting for a change")
+    console = console or Console(file=streams.unfiltered_stream(sys.stdout))
+    shown = list[View]()  # the newest one, once there is one
+
+    def drawing() -> Group:
+        """Return the page of the shown view, in lines that fit the terminal."""
+        pages = [layout(page(view), console.width) for view in shown]
+        texts = (streams.lines_text(lines, in_colour=True) for lines in pages)
+        return Group(*(Text.from_ansi(text, overflow="fold") for text in texts))
+
+    def show(view: View) -> None:
+        shown[:] = [view]
+        live.refresh()
+
+    live = Live(
+        console=console, get_renderable=drawing, refresh_per_second=1, redirect_stderr=takes_stderr
+    )
+    with live:
+        yield show

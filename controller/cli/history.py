@@ -15,12 +15,7 @@ from controller.core.history import Entry
 from controller.core.policy_snapshot import digest_problem
 from controller.core.rollout import Rollout
 from controller.errors import Exit, UsageError
-from controller.operations.history import (
-    chain_error,
-    known_entries,
-    load_unverified,
-    summary_of,
-)
+from controller.operations.history import chain_error, known_entries, load_unverified, summary_of
 from controller.ports.store import Store
 from controller.render.exposure import exposure_text
 from controller.render.history import history_blocks, history_data, history_page

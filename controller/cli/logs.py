@@ -2,9 +2,11 @@
 
 import shutil
 import sys
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from functools import partial
+from typing import Final
 
 import click
 
@@ -14,13 +16,62 @@ from controller.cli import follow as watching
 from controller.cli import options, streams
 from controller.cli.call import CommandContext, is_policy_file, load_policy
 from controller.cli.result import Result
-from controller.core.units import clock_text, count_text
+from controller.core.units import clock_text, count_text, from_unix
 from controller.errors import UsageError
-from controller.immutable import replace
+from controller.flag import CANARY, STABLE
+from controller.immutable import Immutable, replace
 from controller.operations.log_tail import Tail
-from controller.ports.logs import matches_name
-from controller.render.log_events import LogsData, count_lines, event_counts, event_data, event_line
-from controller.safe_text import printable, truncate
+from controller.ports.json_view import Count, Moment, Time
+from controller.ports.logs import LogEvent, count_events, matches_name, parse_event, readable_text
+from controller.process.settings import one_line
+from controller.safe_text import columns, printable, truncate
+
+_MAX_TEXT_CHARACTERS: Final = 2_000  # of an event in one line
+_HEAD: Final = ("", CANARY, STABLE, "other", "all")
+
+
+class EventCount(Immutable):
+    """How often one event was logged on one path."""
+
+    event: str
+    """Name of the event."""
+    path: str | None
+    """The path, canary or stable; null: the event does not say."""
+    count: Count
+    """Number of events."""
+
+
+class LogEventData(Immutable):
+    """One log event."""
+
+    id: str
+    """Id of the event in CloudWatch Logs."""
+    at: Moment
+    """When it was logged."""
+    event: str
+    """Name of the event."""
+    path: str | None
+    """The path, canary or stable; null: the event does not say."""
+    text: str
+    """The event as the function logged it."""
+
+
+class LogsData(Immutable):
+    """The log events of a function."""
+
+    log_group: str
+    """Log group that was read."""
+    minutes: Count
+    """How many minutes were asked for."""
+    end: Time
+    """End of these minutes."""
+    stopped: str | None
+    """Why later events were not read; null: all were read."""
+    counts: list[EventCount]
+    """Number of events by name and path."""
+    events: list[LogEventData]
+    """Each event, the oldest first."""
+
 
 MAX_MINUTES = 7 * 24 * 60
 
@@ -31,7 +82,7 @@ MAX_MINUTES = 7 * 24 * 60
     "--minutes", type=click.IntRange(1, MAX_MINUTES), default=60, show_default=True,
     help="How far back.",
 )  # fmt: skip
-@click.option("--event", type=options.ExactText(), metavar="NAME", help="Only events of this name.")
+@click.option("--event", type=options.EXACT_TEXT, metavar="NAME", help="Only events of this name.")
 @click.option("--follow", is_flag=True, help="Show new events as they come, until Ctrl-C.")
 @watching.make_poll_options(
     "5s", "Follow it no longer than this.", "Time between reads of the log."
@@ -85,10 +136,8 @@ def _tail(call: CommandContext, reference: str, event: str | None) -> Tail:
     """Return the log of the function of `reference`, or its events of one name."""
     if event is not None and set(event) & set('"\\'):
         raise UsageError(f"--event is a name, without quotes and backslashes: not {event!r}")
-    if is_policy_file(reference):
-        policy = load_policy(reference)
-    else:
-        policy = call.stored_rollout(reference).policy
+    from_file = is_policy_file(reference)
+    policy = load_policy(reference) if from_file else call.stored_rollout(reference).policy
     source = application_logs(policy)
     if source.warning:
         streams.warn(f"{source.warning}; {source.group} is read")
@@ -107,9 +156,15 @@ def _excerpt(tail: Tail, event: str | None, minutes: int, fit: Callable[[str], s
     when = f"{count_text(minutes, 'minute')} until {clock_text(end)}"
 
     def data() -> LogsData:
-        stopped, counts = found.truncation or None, event_counts(found.events)
-        listed = list(map(event_data, found.events))
-        return LogsData(tail.group, minutes, end, stopped, counts, listed)
+        counts = [
+            EventCount(name, path or None, number)
+            for (name, path), number in sorted(count_events(found.events).items())
+        ]
+        listed = []
+        for one in found.events:
+            summary, at = parse_event(one.text), f"{_time_text(one, 'T')}+00:00"
+            listed.append(LogEventData(one.id, at, summary.name, summary.path or None, one.text))
+        return LogsData(tail.group, minutes, end, found.truncation or None, counts, listed)
 
     def text() -> str:
         if not found.events:
@@ -129,3 +184,34 @@ def _fit_line(line: str, width: int | None = None) -> str:
     if width is None and sys.stdout.isatty():
         width = shutil.get_terminal_size().columns
     return row if width is None else truncate(row, width)
+
+
+# --- Lines, of which all text is printable -------------------------------------------------------
+
+
+def _time_text(event: LogEvent, between: str) -> str:
+    """Return when an event was logged, to the millisecond. between: date and time."""
+    seconds, thousandths = divmod(event.at_ms, 1_000)
+    return f"{from_unix(seconds):%Y-%m-%d{between}%H:%M:%S}.{thousandths:03}"
+
+
+def event_line(event: LogEvent) -> str:
+    """Return an event as one printable line: time, path, name, text."""
+    summary = parse_event(event.text)
+    text = one_line(readable_text(event.text))
+    if len(text) > _MAX_TEXT_CHARACTERS:
+        text = f"{text[:_MAX_TEXT_CHARACTERS]}…"
+    return f"{_time_text(event, ' ')}  {summary.path:<6}  {one_line(summary.name)}  {text}"
+
+
+def count_lines(events: Iterable[LogEvent]) -> list[str]:
+    """Return a table of the number of events by name and path, the most frequent first."""
+    counts = count_events(events)
+    names: Counter[str] = Counter()
+    for (name, _), number in counts.items():
+        names[name] += number
+    rows = [
+        (one_line(name), *(str(counts[name, path]) for path in (CANARY, STABLE, "")), str(number))
+        for name, number in sorted(names.items(), key=lambda item: (-item[1], item[0]))
+    ]
+    return columns([_HEAD, *rows], right=range(1, len(_HEAD)))

@@ -29,9 +29,9 @@ def _require_reason(_context: click.Context, _option: click.Parameter, reason: s
 def reason_option(name: str, text: str, *, required: bool = False) -> Callable[[Any], Any]:
     """Return an option for the reason of a command; a required one may not be blank."""
     if not required:
-        return click.option(name, "reason", type=options.OneLineText(), default="", help=text)
+        return click.option(name, "reason", type=options.ONE_LINE_TEXT, default="", help=text)
     return click.option(
-        name, "reason", type=options.OneLineText(), required=True, callback=_require_reason,
+        name, "reason", type=options.ONE_LINE_TEXT, required=True, callback=_require_reason,
         help=f"{text} Required.",
     )  # fmt: skip
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from functools import wraps
 from math import isnan
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import click
 from msgspec.structs import fields
@@ -17,31 +17,74 @@ from controller.errors import UsageError
 from controller.process import settings
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+Value = TypeVar("Value")
 
 # Enough for a written reason, and short enough for a history entry and a terminal.
 MAX_CHARACTERS: Final = 500
-_HIGHEST: Final = 100  # percent
 # Longer than any rollout, and far from what a date can hold.
 _LONGEST: Final = timedelta(days=365)
 
 
-class Duration(click.ParamType[timedelta]):
-    """A length of time as policies write it: 90s, 10m, 1h."""
+class Parsed(click.ParamType[Value], Generic[Value]):
+    """What `parse` makes of a text; its ValueError or UsageError says what is wrong with the text.
 
-    name = "duration"
+    name: what the value is called where it has no metavar.
+    """
+
+    def __init__(self, name: str, parse: Callable[[str], Value]) -> None:
+        self.name, self._parse = name, parse
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> timedelta:
+    ) -> Value:
         try:
-            length = parse_duration(value)
-        except ValueError as error:
+            return self._parse(value)
+        except (ValueError, UsageError) as error:
             self.fail(str(error), param, ctx)
-        if length <= timedelta():
-            self.fail("must be longer than nothing", param, ctx)
-        if length > _LONGEST:
-            self.fail(f"must be at most {format_duration(_LONGEST)}, not {value}", param, ctx)
-        return length
+
+
+def _duration(text: str) -> timedelta:
+    """Return a length of time as policies write it: 90s, 10m, 1h."""
+    length = parse_duration(text)
+    if length <= timedelta():
+        raise ValueError("must be longer than nothing")
+    if length > _LONGEST:
+        raise ValueError(f"must be at most {format_duration(_LONGEST)}, not {text}")
+    return length
+
+
+def _reports_place(text: str) -> str:
+    """Return the folder of reports that a page links: a URL, or a path relative to the page."""
+    place = settings.one_line(text)
+    if not place.startswith("https://") and (not place or ":" in place or place.startswith("/")):
+        raise ValueError(f"expected an https:// URL or a path relative to the page, not {place!r}")
+    return place
+
+
+def _one_line_text(text: str) -> str:
+    """Return free text of an operator as one printable line, safe in histories and on terminals.
+
+    Line breaks become spaces, unprintable characters become visible escapes, and blank text becomes
+    empty.
+    """
+    line = settings.one_line(text)
+    if len(line) > MAX_CHARACTERS:
+        raise ValueError(f"has {len(line)} characters; at most {MAX_CHARACTERS} fit")
+    return line
+
+
+def _exact_text(text: str) -> str:
+    """Return text that programs compare: never changed, and refused unless it is one such line."""
+    if text != _one_line_text(text):
+        raise ValueError("must be one printable line, without spaces around it")
+    return text
+
+
+DURATION: Final = Parsed("duration", _duration)
+PAGE_PLACE: Final = Parsed("place", settings.parse_page_place)  # a file, or an object in S3
+REPORTS_PLACE: Final = Parsed("reports", _reports_place)
+ONE_LINE_TEXT: Final = Parsed("text", _one_line_text)
+EXACT_TEXT: Final = Parsed("text", _exact_text)
 
 
 class Weight(click.ParamType[int]):
@@ -51,7 +94,7 @@ class Weight(click.ParamType[int]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         digits = str(value).removesuffix("%").rstrip()
-        if not (digits.isascii() and digits.isdecimal() and int(digits[:4]) <= _HIGHEST):
+        if not (digits.isascii() and digits.isdecimal() and int(digits[:4]) <= 100):
             raise UsageError(f"weight: expected a whole percent from 1 to 100, not {value!r}")
         return int(digits)
 
@@ -73,68 +116,14 @@ class RequestRate(click.FloatRange):
         return rate
 
 
-class PagePlace(click.ParamType[settings.PageLocation]):
-    """Where a page is written: a file, or an object in S3."""
-
-    name = "place"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> settings.PageLocation:
-        try:
-            return settings.parse_page_place(value)
-        except UsageError as error:
-            self.fail(str(error), param, ctx)
-
-
-class ReportsPlace(click.ParamType[str]):
-    """The folder of reports that a page links: an https:// URL, or a path relative to the page."""
-
-    name = "reports"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        text = settings.one_line(value)
-        if not text.startswith("https://") and (not text or ":" in text or text.startswith("/")):
-            self.fail(
-                f"expected an https:// URL or a path relative to the page, not {text!r}",
-                param, ctx,
-            )  # fmt: skip
-        return text
-
-
-class OneLineText(click.ParamType[str]):
-    """Free text of an operator as one printable line, safe in histories, logs and on terminals.
-
-    Line breaks become spaces, unprintable characters become visible escapes, and blank text becomes
-    empty.
-    """
-
-    name = "text"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        line = settings.one_line(value)
-        if len(line) > MAX_CHARACTERS:
-            self.fail(f"has {len(line)} characters; at most {MAX_CHARACTERS} fit", param, ctx)
-        return line
-
-
-class ExactText(OneLineText):
-    """Text that programs compare: never changed, and refused unless it is one printable line."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if value != super().convert(value, param, ctx):
-            self.fail("must be one printable line, without spaces around it", param, ctx)
-        return str(value)
-
-
 CANARY_VERSION: Final = click.option(
     "--version",
-    type=ExactText(),
+    type=EXACT_TEXT,
     help="Of a target with versions: the one that is the canary; default: the newest published.",
 )
 
 DESPITE: Final = click.option(
-    "--despite", metavar="CHECK", type=OneLineText(), multiple=True,
+    "--despite", metavar="CHECK", type=ONE_LINE_TEXT, multiple=True,
     help="Start although this check fails. Needs --reason; may be given more than once.",
 )  # fmt: skip
 FIX: Final = click.option(
@@ -143,14 +132,14 @@ FIX: Final = click.option(
     "once.",
 )  # fmt: skip
 START_REASON: Final = click.option(
-    "--reason", type=OneLineText(), default="",
+    "--reason", type=ONE_LINE_TEXT, default="",
     help="Why --despite passes the check, or why it is a --fix; recorded in the history.",
 )  # fmt: skip
 
 # The options of `CommandContext`, by the name that a verb takes them by.
 SHARED: Final[dict[str, Callable[[Any], Any]]] = {
     "by": click.option(
-        "--by", type=OneLineText(), metavar="NAME",
+        "--by", type=ONE_LINE_TEXT, metavar="NAME",
         help="Who runs this, for the history. Default: ROLLOUTCTL_BY, who started the CI job, the "
         "AWS caller, or the user.",
     ),
@@ -198,13 +187,13 @@ def call_options(*names: str) -> Callable[[Callable[..., Result]], Callable[...,
 
 
 tick_interval = click.option(
-    "--interval", type=Duration(), default="1m", show_default=True, help="Time between ticks."
+    "--interval", type=DURATION, default="1m", show_default=True, help="Time between ticks."
 )
 
 
 def report_option(subject: str) -> Callable[[Decorated], Decorated]:
     """Return the option `--report` of a verb that can write a page about `subject`."""
     return click.option(
-        "--report", "report_place", type=PagePlace(), metavar="FILE",
+        "--report", "report_place", type=PAGE_PLACE, metavar="FILE",
         help=f"Write the report of the {subject} to FILE, too: one HTML page.",
     )  # fmt: skip

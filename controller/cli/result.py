@@ -64,9 +64,8 @@ def report(result: Result, call: CommandContext) -> Exit:
         if text := result.text():
             click.echo(text)
         if result.would is not None:
-            streams.print_page(
-                [paragraph(f"would: {line}") for line in result.would or ["nothing"]]
-            )
+            left_out = result.would or ["nothing"]
+            streams.print_page([paragraph(f"would: {line}") for line in left_out])
     for note in result.notes:
         streams.message(note)
     return result.status

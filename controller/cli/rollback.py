@@ -1,6 +1,6 @@
 """The verb `rollback`: sends all traffic back to the stable path, with or without a store."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final, Literal
 
@@ -21,7 +21,6 @@ from controller.bootstrap.rollback_without_store import (
 from controller.cli import options, streams
 from controller.cli.call import CommandContext, is_policy_file, load_policy
 from controller.cli.result import Result
-from controller.core.policy import TargetSpec
 from controller.core.rollout import Phase, Rollout
 from controller.engine import exit_status
 from controller.engine.isolation import problem_of
@@ -127,7 +126,7 @@ class _RollbackCommand(click.Command):
 )
 @click.option(
     "--reason",
-    type=options.OneLineText(),
+    type=options.ONE_LINE_TEXT,
     default=REQUESTED,
     show_default=True,
     help="Recorded in the history.",
@@ -152,7 +151,10 @@ def rollback(
     below that begin with the kind of the target they name. Where the names of the target are known
     without the store, 0% is written before the store is opened.
     """
-    bare = _target_of(rollout, names)
+    given = {name: value for name, value in names.items() if value is not None}
+    if given and rollout is not None:
+        raise UsageError("name either a rollout or a target, not both")
+    bare = named_target(given) if given else None
     if request:
         if bare is not None or rollout is None:
             raise UsageError("--request is about a rollout: name it")
@@ -261,15 +263,6 @@ def _lower_before_record(call: CommandContext, known_target: KnownTarget) -> Fir
             done = f"{name} had 0% already ({first_write.variables}); 0% is written again"
         streams.message(f"{done}; recording it now")
     return first_write
-
-
-def _target_of(rollout: str | None, names: Mapping[str, str | None]) -> TargetSpec | None:
-    given = {name: value for name, value in names.items() if value is not None}
-    if not given:
-        return None
-    if rollout is not None:
-        raise UsageError("name either a rollout or a target, not both")
-    return named_target(given)
 
 
 def _roll_back_in_store(

@@ -69,7 +69,7 @@ class SetWeightData(Immutable):
     help="Pause the active rollout of the target, record that, and set the weight.",
 )  # fmt: skip
 @click.option(
-    "--reason", type=options.OneLineText(), default="",
+    "--reason", type=options.ONE_LINE_TEXT, default="",
     help="Why; recorded where a rollout is paused or a rolled back revision is raised.",
 )  # fmt: skip
 @options.call_options("by", "store", "dry-run", "json")

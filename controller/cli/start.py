@@ -15,19 +15,21 @@ from controller.cli.call import CommandContext, is_policy_file, load_policy
 from controller.cli.operator_verbs import REQUIRED_REASON
 from controller.cli.result import Result
 from controller.core.decision import Alert
-from controller.core.rollout import Rollout
+from controller.core.rollout import Phase, Rollout
+from controller.core.units import format_duration
 from controller.engine import exit_status
 from controller.engine.execute import TickOutcome
 from controller.engine.loop import is_idle, run_ticks
 from controller.engine.tick import Runner
 from controller.errors import Exit
-from controller.immutable import Immutable, picked, replace
+from controller.immutable import picked, replace
 from controller.operations.start.start import StartRequest, StartResult
 from controller.operations.start.start import retry as start_again
 from controller.operations.start.start import start as start_rollout
 from controller.render.page import Page, Tone, paragraph
 from controller.render.rollout_data import RolloutData, rollout_data
 from controller.render.rollout_page import rollout_page
+from controller.render.rollout_texts import weight_text
 
 
 class StartData(RolloutData):
@@ -41,7 +43,7 @@ class StartData(RolloutData):
 
 _REVISION: Final = click.option(
     "--revision",
-    type=options.ExactText(),
+    type=options.EXACT_TEXT,
     help="What is rolled out; default: the function's CodeSha256, or the version.",
 )
 _ADOPT: Final = click.option(
@@ -49,39 +51,15 @@ _ADOPT: Final = click.option(
 )
 
 
-class _StartOptions(Immutable):
-    """What one command line gave for the options of a start, which `start` and `run` share."""
-
-    revision: str | None
-    version: str | None
-    adopt: bool
-    despite: tuple[str, ...]
-    fix: bool
-    reason: str
-
-    def request(self, policy: Path, *, attach: bool = False) -> StartRequest:
-        """Return the request to start the policy in a file. Raises PolicyError and UsageError."""
-        return StartRequest(
-            load_policy(policy, self.version),
-            self.revision,
-            adopt=self.adopt,
-            attach=attach,
-            despite=self.despite,
-            fix=self.fix,
-            reason=self.reason,
-            file=policy,
-        )
-
-
 def _start_options(verb: Callable[..., int]) -> Callable[..., int]:
-    """Add the policy and the options of a start to a verb, which gets them as `chosen`."""
+    """Add the policy and the options of a start to a verb, which gets them as its `request`."""
 
     @wraps(verb)
-    def invoke(**given: Any) -> int:
-        chosen = _StartOptions(
-            **{name: given.pop(name) for name in _StartOptions.__struct_fields__}
-        )
-        return verb(chosen=chosen, **given)
+    def invoke(*, policy: Path, version: str | None, **given: Any) -> int:
+        names = ("revision", "adopt", "despite", "fix", "reason")
+        chosen = {name: given.pop(name) for name in names}
+        request = StartRequest(load_policy(policy, version), file=policy, **chosen)
+        return verb(request=request, **given)
 
     for option in (
         options.START_REASON,
@@ -104,7 +82,7 @@ def _warnings(started: StartResult) -> Page:
 @click.command()
 @_start_options
 @options.call_options("by", "store", "dry-run", "json")
-def start(call: CommandContext, policy: Path, chosen: _StartOptions) -> Result:
+def start(call: CommandContext, request: StartRequest) -> Result:
     """Start a rollout and return at once.
 
     Everything is checked first; then the first weight is set, or with --adopt the live one is
@@ -112,7 +90,6 @@ def start(call: CommandContext, policy: Path, chosen: _StartOptions) -> Result:
     names it. With --fix, what is red already refuses nothing and does not gate until it is green;
     what gets worse rolls back.
     """
-    request = chosen.request(policy)
     with call.app_session(create=True) as app:
         started = start_rollout(app.runner, request)
     return _result("start", app, started)
@@ -179,16 +156,12 @@ class RunData(RolloutData):
 @_start_options
 @options.tick_interval
 @click.option(
-    "--timeout", type=options.Duration(), default="48h", show_default=True,
+    "--timeout", type=options.DURATION, default="48h", show_default=True,
     help="Stop after this long; the rollout then waits for other ticks.",
 )  # fmt: skip
 @options.call_options("by", "store", "dry-run", "json")
 def run(
-    call: CommandContext,
-    policy: Path,
-    chosen: _StartOptions,
-    interval: timedelta,
-    timeout: timedelta,
+    call: CommandContext, request: StartRequest, interval: timedelta, timeout: timedelta
 ) -> Result:
     """Start if needed, then tick until it ends or pauses.
 
@@ -198,11 +171,10 @@ def run(
     Ends with 6 after drift (the weight was changed outside rolloutctl), unless the rollout
     succeeded or was rolled back. A dry run shows the first writes, and ends there.
     """
-    request = chosen.request(policy, attach=True)
     with call.app_session(create=True, quiet=not call.as_json) as app:
         clock = app.runner.clock
         until = clock.now() + timeout
-        started = start_rollout(app.runner, request)
+        started = start_rollout(app.runner, replace(request, attach=True))
         if started.warnings and not call.as_json:
             streams.print_page(_warnings(started))
         with follow.rollout_display(
@@ -216,8 +188,7 @@ def run(
                 last = app.runner.visit(started.rollout.id)
             show(last.rollout)
         if not (call.dry_run or is_idle(last.rollout)):
-            command = shlex.join(["rolloutctl", "run", str(policy)])
-            streams.message(follow.ticked_until_text(timeout, last.rollout, command))
+            streams.message(_time_is_up_text(timeout, last.rollout, request))
 
     return Result(
         "run",
@@ -237,3 +208,16 @@ def _tick_to_end(
         alerts.update(last.alerts)
         show(last.rollout)
     return replace(last, alerts=tuple(alerts))
+
+
+def _time_is_up_text(limit: timedelta, rollout: Rollout, request: StartRequest) -> str:
+    """Return how `rollout` stands when its ticks end, and what does not happen without them."""
+    command = shlex.join(["rolloutctl", "run", str(request.file)])
+    undone = "it keeps its weight, nothing judges it and nothing rolls it back"
+    if rollout.phase is Phase.ROLLING_BACK:
+        undone = "nothing checks that 0% is applied"
+    return (
+        f"ticked for {format_duration(limit)} and stopped before {rollout.id} paused or ended; it "
+        f"is {rollout.phase} at {weight_text(rollout)}; until another tick runs, {undone}; unless "
+        f"a schedule of ticks is set up, run: {command}"
+    )

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Final
 
 import click
 
@@ -15,10 +16,10 @@ from controller.cli.follow import PollSchedule
 from controller.cli.result import Result
 from controller.core.policy_snapshot import SnapshotChangedError
 from controller.core.rollout import Phase, Rollout
-from controller.core.units import count_text, format_duration
+from controller.core.units import clock_text, count_text, format_duration
 from controller.core.words.notices import future_save
 from controller.engine import exit_status
-from controller.errors import Exit, UsageError
+from controller.errors import Exit, StoreError, UsageError
 from controller.immutable import Immutable, picked, replace
 from controller.operations.history import RolloutStatus, load_status, status_of
 from controller.operations.overview import Overview, RolloutFilter, load_rollouts
@@ -31,6 +32,12 @@ from controller.render.overview import MOST_ON_TERMINAL, overview_page
 from controller.render.page import Page, lines_page
 from controller.render.rollout_data import RolloutData, rollout_data
 from controller.render.rollout_page import rollout_page
+from controller.render.rollout_texts import weight_text
+
+# What a command that follows a rollout does not do.
+_ONLY_READS: Final = (
+    "this command only reads the store, so a schedule or `rolloutctl run` has to tick"
+)
 
 
 class ListedRollout(RolloutData):
@@ -78,11 +85,11 @@ class StatusList(Immutable):
     "drift.",
 )  # fmt: skip
 @click.option(
-    "--html", "place", type=options.PagePlace(), metavar="FILE|s3://BUCKET/KEY",
+    "--html", "place", type=options.PAGE_PLACE, metavar="FILE|s3://BUCKET/KEY",
     help="Write a page of all rollouts, too: those that need an operator first.",
 )  # fmt: skip
 @click.option(
-    "--reports", type=options.ReportsPlace(), metavar="URL|FOLDER",
+    "--reports", type=options.REPORTS_PLACE, metavar="URL|FOLDER",
     help="With --html: link reports in this folder, relative to the page (. is beside it).",
 )  # fmt: skip
 @options.call_options("store", "markdown", "junit", "json")
@@ -106,11 +113,26 @@ def status(
     urgent first; a terminal gets 50 of them. --wait and --watch only read the store: the schedule
     has to tick. They end as `run` does, at the time limit with 3 while a rollout is undecided.
     """
-    _check_options(call, rollout, include_finished, wanted, wait, watch, until)
-    if reports is not None and place is None:
-        raise UsageError("--reports needs --html")
-    if place is not None and rollout is not None:
-        raise UsageError("--html shows all rollouts: leave ROLLOUT out, or use `report` for one")
+    if not (wait or watch):
+        follow.reject_poll_options("--wait or --watch")
+    named, chosen_among = rollout is not None, not wanted.is_empty
+    for is_wrong, why in (
+        (until is not None and not wait, "--until needs --wait"),
+        (wait and not named, "--wait follows one rollout: name it"),
+        (named and include_finished, "--all shows every rollout: leave ROLLOUT out"),
+        (
+            named and chosen_among,
+            "--name, --phase and --condition choose among all: leave ROLLOUT out",
+        ),
+        (call.needs_history and not named, "--markdown and --junit show one rollout: name it"),
+        (reports is not None and place is None, "--reports needs --html"),
+        (
+            named and place is not None,
+            "--html shows all rollouts: leave ROLLOUT out, or use `report` for one",
+        ),
+    ):
+        if is_wrong:
+            raise UsageError(why)
     with call.store_session() as store:
         clock = real_account().clock
         schedule = PollSchedule(clock, interval, clock.now() + timeout)
@@ -135,41 +157,14 @@ def _one(
 ) -> Result:
     """Return one rollout in full, as it is stored now."""
     found = load_status(
-        store,
-        rollout_id,
-        with_history=call.needs_history,
-        with_recent=not call.is_document,
+        store, rollout_id, with_history=call.needs_history, with_recent=not call.is_document
     )
-    result = _result(found, now)
-    if found.problem is not None:
-        problem = found.problem
+    result, problem = _result(found, now), found.problem
+    if problem is not None:
         return replace(result, notes=[str(problem)], status=problem.exit_status)
     if exit_code:
         result = replace(result, status=exit_status.of_rollout(found.rollout))
     return _with_future_saves(result, [found.rollout], now)
-
-
-def _check_options(
-    call: CommandContext,
-    rollout: str | None,
-    include_finished: bool,
-    wanted: RolloutFilter,
-    wait: bool,
-    watch: bool,
-    until: frozenset[Phase] | None,
-) -> None:
-    if not (wait or watch):
-        follow.reject_poll_options("--wait or --watch")
-    if until is not None and not wait:
-        raise UsageError("--until needs --wait")
-    if rollout is None and wait:
-        raise UsageError("--wait follows one rollout: name it")
-    if rollout is not None and include_finished:
-        raise UsageError("--all shows every rollout: leave ROLLOUT out")
-    if rollout is not None and not wanted.is_empty:
-        raise UsageError("--name, --phase and --condition choose among all: leave ROLLOUT out")
-    if rollout is None and call.needs_history:
-        raise UsageError("--markdown and --junit show one rollout: name it")
 
 
 def _result(found: RolloutStatus, now: datetime) -> Result:
@@ -178,19 +173,15 @@ def _result(found: RolloutStatus, now: datetime) -> Result:
     exposure = exposure_fact(rollout, found.exposure)
     return Result(
         "status",
-        data=lambda: _data(found, now),
+        data=lambda: picked(
+            StatusData,
+            rollout_data(rollout, now),
+            policy_changed=found.problem is not None,
+            exposure=None if found.exposure is None else exposure_data(found.exposure),
+        ),
         page=lambda: streams.localized(rollout_page(rollout, now, exposure, found.recent)),
         markdown=lambda: rollout_markdown(rollout, entries, now),
         junit=lambda: junit_text(rollout, entries),
-    )
-
-
-def _data(found: RolloutStatus, now: datetime) -> StatusData:
-    return picked(
-        StatusData,
-        rollout_data(found.rollout, now),
-        policy_changed=found.problem is not None,
-        exposure=None if found.exposure is None else exposure_data(found.exposure),
     )
 
 
@@ -268,17 +259,19 @@ class _Goal(Immutable):
         if self.until is not None:
             goal = f"be {' or '.join(sorted(self.until))}"
             command = f"{command} --until {','.join(sorted(self.until))}"
-        return follow.read_until_text(self.limit, rollout, goal, command)
+        return (
+            f"waited {format_duration(self.limit)} for {rollout.id} to {goal}; it is "
+            f"{rollout.phase} at {weight_text(rollout)}, the last change in the store is from "
+            f"{clock_text(rollout.updated)}; {_ONLY_READS}; to wait on: {command}"
+        )
 
     def is_reached(self, rollout: Rollout, now: datetime) -> bool:
         """Tell whether there is nothing more to wait for."""
         if self.until is not None:
             return rollout.phase in self.until or rollout.final
-        return (
-            follow.is_at_rest(rollout, now)
-            if self.wait
-            else follow.is_complete(rollout, now) or streams.output_lost()
-        )
+        if self.wait:  # ticks alone do not advance it
+            return rollout.final or rollout.phase is Phase.PAUSED
+        return follow.is_complete(rollout, now) or streams.output_lost()
 
     def status_of(self, rollout: Rollout) -> Exit:
         """Return the exit status of the last state: 0 in a phase that was waited for.
@@ -297,12 +290,22 @@ class _Goal(Immutable):
 def _follow(
     call: CommandContext, store: Store, rollout_id: str, schedule: PollSchedule, goal: _Goal
 ) -> Result:
-    """Show a rollout until its goal is reached, or time is up; return the rest."""
-    fetch = partial(store.load, rollout_id)
+    """Show a rollout until its goal is reached, or time is up; return the rest.
+
+    Raises StoreError as `follow.poll` does, and when not one read succeeded.
+    """
+    last: Rollout | None = None
     with follow.rollout_display(
         schedule.clock, store, live=goal.watch, off=call.is_document
     ) as show:
-        last = follow.follow(fetch, schedule, goal.is_reached, show, goal.time_is_up_text)
+        for last in follow.poll(partial(store.load, rollout_id), schedule):
+            show(last)
+            if goal.is_reached(last, schedule.clock.now()):
+                break
+        else:
+            if last is None:
+                raise StoreError("the store did not answer within the time limit")
+            streams.message(goal.time_is_up_text(last))
     now = schedule.clock.now()
     found = status_of(store, last, with_history=call.needs_history)
     result = replace(_result(found, now), page=tuple)  # its lines are printed
@@ -327,13 +330,9 @@ def _watch_all(
             if streams.output_lost():
                 break
     active = sum(not rollout.final for rollout in rollouts)
-    streams.message(_all_time_is_up_text(limit, active, chosen.include_finished))
-    return replace(_overview(call, chosen, schedule.clock.now(), True), page=tuple)
-
-
-def _all_time_is_up_text(limit: timedelta, active: int, include_finished: bool) -> str:
-    command = f"rolloutctl status --watch{' --all' if include_finished else ''}"
-    return (
+    command = f"rolloutctl status --watch{' --all' if chosen.include_finished else ''}"
+    streams.message(
         f"watched {format_duration(limit)}; active now: {count_text(active, 'rollout')}; "
-        f"{follow.ONLY_READS}; to watch on: {command}"
+        f"{_ONLY_READS}; to watch on: {command}"
     )
+    return replace(_overview(call, chosen, schedule.clock.now(), True), page=tuple)

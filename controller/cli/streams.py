@@ -135,14 +135,14 @@ def has_cursor(stream: TextIO) -> bool:
 
 def lines_text(lines: Iterable[Line], *, in_colour: bool) -> str:
     """Return lines as text; in colour with the control sequences of a terminal."""
-    return "\n".join(map(_coloured if in_colour else line_text, lines))
 
+    def coloured(line: Line) -> str:
+        parts = ((tone, line_text(spans)) for tone, spans in groupby(line, lambda span: span.tone))
+        return "".join(
+            f"\x1b[{_CODES[tone]}m{text}\x1b[0m" if tone in _CODES else text for tone, text in parts
+        )
 
-def _coloured(line: Iterable[TextSpan]) -> str:
-    parts = ((tone, line_text(spans)) for tone, spans in groupby(line, lambda span: span.tone))
-    return "".join(
-        f"\x1b[{_CODES[tone]}m{text}\x1b[0m" if tone in _CODES else text for tone, text in parts
-    )
+    return "\n".join(map(coloured if in_colour else line_text, lines))
 
 
 def unfiltered_stream(stream: TextIO) -> TextIO:
@@ -156,9 +156,14 @@ def unfiltered_stream(stream: TextIO) -> TextIO:
 @contextmanager
 def guarded_output() -> Iterator[BestEffortStream]:
     """Yield stdout; within the context stdout and stderr never raise, and neither is None."""
-    _reserve_standard_descriptors()
+    # The closed ones of stdin, stdout and stderr are opened on the null device: otherwise the next
+    # opened file, such as the store, gets their number, and a library that writes to stderr writes
+    # into that file.
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
     results, messages = PrintableStream(sys.stdout), PrintableStream(sys.stderr)
-    with redirect_stdout(_as_text_stream(results)), redirect_stderr(_as_text_stream(messages)):
+    with redirect_stdout(cast("TextIO", results)), redirect_stderr(cast("TextIO", messages)):
         yield results
 
 
@@ -180,21 +185,6 @@ def final_status(results: BestEffortStream, status: int) -> int:
     why = getattr(problem, "strerror", None) or problem
     message(f"the result was not written to stdout: {why}; what was done stays done", Tone.BAD)
     return status if status == Exit.UNCONFIRMED else Exit.INTERNAL
-
-
-def _reserve_standard_descriptors() -> None:
-    """Open the closed ones of stdin, stdout and stderr on the null device.
-
-    Otherwise the next opened file, such as the store, gets their number, and a library that writes
-    to stderr writes into that file.
-    """
-    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
-        pass
-    os.close(descriptor)
-
-
-def _as_text_stream(stream: BestEffortStream) -> Any:
-    return stream
 
 
 # --- Progress -------------------------------------------------------------------------------------
@@ -244,14 +234,11 @@ class Progress:
 
 _UTC: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}) UTC")
 
-Localize = Callable[[datetime], datetime]
-"""Returns a moment in another zone."""
 
-
-def with_local_times(page: Page, local: Localize) -> Page:
+def with_local_times(page: Page, local: Callable[[datetime], datetime]) -> Page:
     """Return `page` with the local time behind each time in UTC: `14:05 UTC (15:05 CET)`.
 
-    Where the zone is UTC at that time, nothing is added.
+    local: returns a moment in another zone. Where that is UTC at that time, nothing is added.
     """
 
     def added(match: re.Match[str]) -> str:
@@ -263,7 +250,7 @@ def with_local_times(page: Page, local: Localize) -> Page:
         return f"{match[0]} ({there.strftime(f'{day}%H:%M %Z')})"
 
     def span(one: str | TextSpan) -> TextSpan:
-        text, tone = (one, TextSpan("").tone) if isinstance(one, str) else one
+        text, tone = TextSpan(one) if isinstance(one, str) else one
         return TextSpan(_UTC.sub(added, text), tone)
 
     def block(one: Block) -> Block:

@@ -51,20 +51,6 @@ class Selection(Immutable):
     early: bool = False
 
 
-class _ShardType(click.ParamType[Shard]):
-    """A part of the rollouts: 2/3 is the second of three."""
-
-    name = "shard"
-
-    def convert(
-        self, value: str, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Shard:
-        try:
-            return Shard.parse(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
 @click.command()
 @click.argument("rollouts", nargs=-1, metavar="[ROLLOUT]...")
 @click.option(
@@ -76,13 +62,13 @@ class _ShardType(click.ParamType[Shard]):
 )
 @click.option(
     "--shard",
-    type=_ShardType(),
+    type=options.Parsed("shard", Shard.parse),  # 2/3 is the second of three
     metavar="I/N",
     help="Only part I of N of the rollouts; the other parts need ticks as well.",
 )
 @click.option(
     "--every",
-    type=options.Duration(),
+    type=options.DURATION,
     metavar="DURATION",
     help="Tick at this interval until the process is stopped: 1m.",
 )

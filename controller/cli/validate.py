@@ -95,70 +95,71 @@ def validate(call: CommandContext, policies: tuple[Path, ...], form: str) -> Res
     if call.store_url is not None:
         with call.store_session() as store:
             rules = rules_of(store)
-    file_checks = [_check_file(path, rules) for path in policies]
-    valid = not any(check.flaws for check in file_checks)
-    for one in [] if call.as_json else file_checks:
+    checked = [_check_file(path, rules) for path in policies]
+    valid = not any(one.flaws for one in checked)
+    for one in [] if call.as_json else checked:
         if form == "github":
-            _annotate(one)
-        if form != "github" or not one.flaws:
-            streams.print_page(one.page, sys.stderr if one.flaws else sys.stdout)
+            commands = [annotation(flaw) for flaw in one.flaws]
+            commands += [annotation(warning, "warning") for warning in one.warnings]
+            for command in commands:
+                click.echo(command, file=streams.unfiltered_stream(sys.stdout))
+        elif one.flaws:
+            streams.print_page(lines_page(flaw_lines(one.flaws)), sys.stderr)
+        if not one.flaws:
+            streams.print_page(one.page())
 
     return Result(
         "validate",
-        data=lambda: ValidateData(valid, [check.data for check in file_checks]),
-        notes=[ask_text(rules)] if rules and any(one.breaks_rules for one in file_checks) else [],
+        data=lambda: ValidateData(valid, [one.data() for one in checked]),
+        notes=[ask_text(rules)] if rules and any(one.breaks_rules for one in checked) else [],
         status=Exit.DONE if valid else Exit.USAGE,
     )
 
 
-class _FileCheck(NamedTuple):
-    """The result for one policy file: as data, as a page, its mistakes and its warnings.
+class _CheckedFile(NamedTuple):
+    """One policy file: its mistakes and its warnings, and of a valid one also its steps.
 
-    breaks_rules: whether the mistakes are what breaks the rules of the store.
+    inherited: what it takes from the template that it extends. breaks_rules: whether the mistakes
+    are what breaks the rules of the store.
     """
 
-    data: FileCheck
-    page: Page
+    path: Path
     flaws: Sequence[Flaw] = ()
     warnings: Sequence[Flaw] = ()
+    ladder: str | None = None
+    inherited: Sequence[Inherited] = ()
     breaks_rules: bool = False
 
+    def data(self) -> FileCheck:
+        problems, warnings = map(_problem, self.flaws), map(_problem, self.warnings)
+        return FileCheck(
+            str(self.path), not self.flaws, [*problems], [*warnings], self.ladder, [*self.inherited]
+        )
 
-def _check_file(path: Path, rules: Rules | None) -> _FileCheck:
+    def page(self) -> Page:
+        """Return what is said of a valid file."""
+        count = count_text(len(self.warnings), "warning")
+        result = f"valid, with {count}" if self.warnings else "ok"
+        return [
+            paragraph(f"{self.path}: {result}: {self.ladder}"),
+            *(paragraph(f"  {one.path}: from {one.file}:{one.line}") for one in self.inherited),
+            *(paragraph(f"warning: {warning}", Tone.WAITING) for warning in self.warnings),
+        ]
+
+
+def _check_file(path: Path, rules: Rules | None) -> _CheckedFile:
     try:
         policy, warnings, parts = load_with_sources(path)
     except PolicyError as error:
-        return _invalid(path, error.flaws)
+        return _CheckedFile(path, error.flaws)
     if rules is not None and (flaws := flaws_of(rules, policy, path)):
-        return _invalid(path, flaws)._replace(breaks_rules=True)
-    ladder = policy.steps_text()
-    data = FileCheck(str(path), True, [], list(map(_problem, warnings)), ladder, [*parts])
-    result = f"valid, with {count_text(len(warnings), 'warning')}" if warnings else "ok"
-    page: Page = [
-        paragraph(f"{path}: {result}: {ladder}"),
-        *(paragraph(f"  {one.path}: from {one.file}:{one.line}") for one in parts),
-        *(paragraph(f"warning: {warning}", Tone.WAITING) for warning in warnings),
-    ]
-    return _FileCheck(data, page, warnings=warnings)
-
-
-def _invalid(path: Path, flaws: Sequence[Flaw]) -> _FileCheck:
-    data = FileCheck(str(path), False, list(map(_problem, flaws)), [], None, [])
-    return _FileCheck(data, lines_page(flaw_lines(flaws)), flaws)
+        return _CheckedFile(path, flaws, breaks_rules=True)
+    return _CheckedFile(path, (), warnings, policy.steps_text(), parts)
 
 
 def _problem(flaw: Flaw) -> Problem:
     """Return a mistake of a file; one of the file as a whole is at line 1, column 1."""
     return Problem(flaw.file, flaw.line or 1, flaw.column or 1, flaw.path, flaw.message)
-
-
-def _annotate(check: _FileCheck) -> None:
-    annotations = [
-        *(annotation(flaw) for flaw in check.flaws),
-        *(annotation(warning, "warning") for warning in check.warnings),
-    ]
-    for one in annotations:
-        click.echo(one, file=streams.unfiltered_stream(sys.stdout))
 
 
 _TITLE: Final = "rolloutctl"

@@ -53,28 +53,18 @@ def verify(call: CommandContext, policy: str, minutes: int) -> Result:
     Ends with 7 when a check fails, with 1 when something could not be read, else with 0.
     """
     call.configure_logs()
-    checks = _checks(call, policy, minutes)
-
+    stored = None if is_policy_file(policy) else call.stored_rollout(policy)
+    verifier = live_verifier(call.live_policy(policy) if stored is None else stored.policy)
+    reading = read_target(verifier.target)
+    rollout = stored or _owner(call, verifier, reading)
+    now, from_file = real_account().clock.now(), stored is None
+    checks = list(verifier.checks(reading, rollout, minutes, now, from_file=from_file))
     return Result(
         "verify",
         data=lambda: VerifyLiveData(policy, minutes, any_failed(checks), checks),
         page=lambda: checks_page(checks),
         status=exit_status(checks),
     )
-
-
-def _checks(call: CommandContext, reference: str, minutes: int) -> Sequence[Check]:
-    rollout: Rollout | StoreError | None
-    clock, from_file = real_account().clock, is_policy_file(reference)
-    if from_file:
-        verifier = live_verifier(call.live_policy(reference))
-        reading = read_target(verifier.target)
-        rollout = _owner(call, verifier, reading)
-    else:
-        rollout = call.stored_rollout(reference)
-        verifier = live_verifier(rollout.policy)
-        reading = read_target(verifier.target)
-    return list(verifier.checks(reading, rollout, minutes, clock.now(), from_file=from_file))
 
 
 def _owner(

@@ -8,18 +8,12 @@ from controller.operations.checks import Check, CheckLevel, any_failed
 from controller.render.page import Page, PageTable, TextSpan, Tone, paragraph
 
 _MARKS: Final = {
-    CheckLevel.OK: "ok",
-    CheckLevel.WARN: "warn",
-    CheckLevel.UNREAD: "skip",
-    CheckLevel.FAIL: "FAIL",
+    CheckLevel.OK: TextSpan("ok", Tone.GOOD),
+    CheckLevel.WARN: TextSpan("warn", Tone.WAITING),
+    CheckLevel.UNREAD: TextSpan("skip", Tone.WAITING),
+    CheckLevel.FAIL: TextSpan("FAIL", Tone.BAD),
 }
 _SUMMARY: Final = {CheckLevel.UNREAD: "not checked"}
-_TONES: Final = {
-    CheckLevel.OK: Tone.GOOD,
-    CheckLevel.WARN: Tone.WAITING,
-    CheckLevel.UNREAD: Tone.WAITING,
-    CheckLevel.FAIL: Tone.BAD,
-}
 
 
 def checks_page(checks: Sequence[Check]) -> Page:
@@ -31,14 +25,9 @@ def checks_page(checks: Sequence[Check]) -> Page:
     levels = [level for level in CheckLevel if counts[level] or level is not CheckLevel.UNREAD]
     summary = ", ".join(f"{counts[level]} {_SUMMARY.get(level, level)}" for level in levels)
     tone = Tone.BAD if any_failed(checks) else Tone.TITLE
-    return [
-        PageTable([_row(check) for check in checks], least=(len("FAIL"),)),
-        paragraph(summary, tone),
-    ]
-
-
-def _row(check: Check) -> tuple[TextSpan, ...]:
-    remedy = f"; {check.remedy}" if check.remedy else ""
-    cause = "not checked: " if check.level is CheckLevel.UNREAD else ""
-    mark = TextSpan(_MARKS[check.level], _TONES[check.level])
-    return mark, TextSpan(check.what), TextSpan(f"{cause}{check.detail}{remedy}")
+    rows = []
+    for check in checks:
+        remedy = f"; {check.remedy}" if check.remedy else ""
+        cause = "not checked: " if check.level is CheckLevel.UNREAD else ""
+        rows.append((_MARKS[check.level], check.what, f"{cause}{check.detail}{remedy}"))
+    return [PageTable(rows, least=(len("FAIL"),)), paragraph(summary, tone)]

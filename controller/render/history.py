@@ -138,15 +138,14 @@ def _finding_views(findings: object) -> Iterator[FindingView]:
 def history_page(entries: Iterable[Entry]) -> Page:
     """Return `history_blocks`, with hours of evidence that say the same in one row."""
     page: list[Block] = []
-    authors = _Authors()
-    for (kind, _), group in groupby(without_repeats(entries), lambda pair: (pair[0].kind, pair[1])):
+    for (kind, _), group in groupby(_with_authors(entries), lambda one: (one[0].kind, one[1])):
         repeated, last, second = -1, None, list[Block]()
-        for repeated, (entry, sentence) in enumerate(group):
+        for repeated, one in enumerate(group):
             if kind != "evidence" or repeated == 0:
-                page += _blocks_with_author(entry, sentence, authors)
+                page += _blocks_with_author(*one)
             elif repeated == 1:
-                second = list(_blocks_with_author(entry, sentence, authors))
-            last = entry.at
+                second = list(_blocks_with_author(*one))
+            last = one[0].at
         if kind == "evidence" and repeated > 1:
             text = f"the same {repeated} more times, the last time at {last:%Y-%m-%d %H:%M}"
             page.append(paragraph(text, Tone.QUIET, indent=4))
@@ -160,9 +159,8 @@ def history_blocks(entries: Iterable[Entry]) -> Iterator[Block]:
 
     The columns of all entries are aligned, so that entries can be printed as they come.
     """
-    authors = _Authors()
-    for entry, sentence in without_repeats(entries):
-        yield from _blocks_with_author(entry, sentence, authors)
+    for one in _with_authors(entries):
+        yield from _blocks_with_author(*one)
 
 
 def timeline(entries: Iterable[Entry]) -> Iterator[Block]:
@@ -184,8 +182,27 @@ def without_repeats(entries: Iterable[Entry]) -> Iterator[tuple[Entry, str]]:
         yield entry, sentence
 
 
-def _blocks_with_author(entry: Entry, sentence: str, authors: "_Authors") -> Iterator[Block]:
-    return _blocks(entry, f"{sentence}  ({authors.text(entry)})")
+def _with_authors(entries: Iterable[Entry]) -> Iterator[tuple[Entry, str, bool]]:
+    """Yield entries with sentences, and whether a command made it, or its run confirmed it."""
+    command_run: str | None = None  # the run of a command whose entry came last
+    for entry, sentence in without_repeats(entries):
+        run, asks = entry.body.get("run", ""), "caller" in entry.body  # asks AWS who runs it
+        confirms = asks and entry.kind in _CONFIRMATIONS and run == command_run
+        is_command = confirms or _is_command(entry)
+        command_run = run if is_command else None
+        yield entry, sentence, is_command
+
+
+def _blocks_with_author(entry: Entry, sentence: str, is_command: bool) -> Iterator[Block]:
+    """Yield an entry with `by NAME` for a command; else with who ran the tick.
+
+    The name is as claimed; behind it is the identity that AWS reports when that is another one.
+    """
+    by, caller = entry.body["by"], entry.body.get("caller")
+    author = str(by)
+    if caller not in (None, by):
+        author = f"{by} (identity {f'from AWS: {caller}' if caller else 'unverified'})"
+    return _blocks(entry, f"{sentence}  ({'by' if is_command else 'tick, run by'} {author})")
 
 
 def _blocks(entry: Entry, sentence: str) -> Iterator[Block]:
@@ -213,38 +230,9 @@ def weight_change_text(entry: Entry) -> str:
     return f"{after}%" if before in (None, after) else f"{before} → {after}%"
 
 
-class _Authors:
-    """Who made each entry of a history, a command or a tick, in the order of the history."""
-
-    def __init__(self) -> None:
-        self._command_run: str | None = None  # the run of a command whose entry came last
-
-    def text(self, entry: Entry) -> str:
-        """Return `by NAME` for a command and for what its run confirmed; else who ran the tick."""
-        run = entry.body.get("run", "")
-        if _is_command(entry) or (_confirms(entry) and run == self._command_run):
-            self._command_run = run
-            return f"by {_author(entry)}"
-        self._command_run = None
-        return f"tick, run by {_author(entry)}"
-
-
 def _is_command(entry: Entry) -> bool:
     """Tell whether a person's command made `entry`; also where another run saved before it."""
     cause = entry.body.get("cause")
     if isinstance(cause, Mapping) and cause.get("verb") in _COMMANDS:
         return True
     return "caller" in entry.body and entry.body.get("reason") == Reason.ROLLBACK_REQUESTED
-
-
-def _confirms(entry: Entry) -> bool:
-    """Tell whether `entry` says that a write was read back, in a run that asks AWS who runs it."""
-    return "caller" in entry.body and entry.kind in _CONFIRMATIONS
-
-
-def _author(entry: Entry) -> str:
-    """Return the claimed author, and the identity that AWS reports when that is another one."""
-    by, caller = entry.body["by"], entry.body.get("caller")
-    if caller in (None, by):
-        return str(by)
-    return f"{by} (identity {f'from AWS: {caller}' if caller else 'unverified'})"

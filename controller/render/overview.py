@@ -12,7 +12,7 @@ from controller.core.units import count_text, duration_text, number_text, with_f
 from controller.core.visit_order import is_late
 from controller.core.words.notices import with_fix
 from controller.immutable import Immutable
-from controller.render.page import Page, PageTable, TextSpan, Tone, paragraph
+from controller.render.page import Block, Page, PageTable, TextSpan, Tone, paragraph
 from controller.render.rollout_texts import PHASE_TONES, RolloutTexts, rollout_texts
 
 _NEEDS_OPERATOR: Final = 3  # the rank up to which a rollout needs one
@@ -38,7 +38,6 @@ def worst_first(rollouts: Iterable[Rollout], now: datetime) -> list[Rollout]:
 
 
 def overview_row(rollout: Rollout, now: datetime) -> OverviewRow:
-    """Return the row of `rollout`."""
     texts, needs_operator = rollout_texts(rollout, now), _rank(rollout, now) <= _NEEDS_OPERATOR
     return OverviewRow(rollout, texts, needs_operator, _summary(rollout, texts, now))
 
@@ -49,28 +48,23 @@ def overview_page(rollouts: Sequence[Rollout], now: datetime, most: int | None =
     most: so many rows at most, and what was left out; None: all of them.
     """
     ordered = worst_first(rollouts, now)
-    rows_of_table = [_overview_spans(overview_row(one, now)) for one in ordered[:most]]
-    left_out = [] if most is None else ordered[most:]
-    table = [PageTable(rows_of_table, right=(3,))] if rows_of_table else []
-    return [*table, *([paragraph(_left_out_text(left_out), Tone.QUIET)] if left_out else [])]
-
-
-def _left_out_text(rollouts: Sequence[Rollout]) -> str:
-    """Return how many rollouts have no row, by phase, and how to see them."""
-    phases = Counter(rollout.phase for rollout in rollouts)
-    counts = ", ".join(f"{number_text(count)} {phase}" for phase, count in phases.items())
-    return (
-        f"{count_text(len(rollouts), 'less urgent rollout')} left out ({counts}): choose by "
-        "--name, --phase or --condition, or read all of them: rolloutctl status | less"
-    )
-
-
-def _overview_spans(row: OverviewRow) -> tuple[TextSpan, ...]:
-    rollout, urgent = row.rollout, row.needs_operator
-    mark = TextSpan("!" if urgent else " ", Tone.BAD)
-    phase = TextSpan(str(rollout.phase), PHASE_TONES[rollout.phase])
-    name = TextSpan(rollout.id, Tone.TITLE if urgent else Tone.PLAIN)
-    return mark, name, phase, TextSpan(row.texts.weight), TextSpan(row.summary)
+    cells, page = [], list[Block]()
+    for row in (overview_row(one, now) for one in ordered[:most]):
+        mark = TextSpan("!" if row.needs_operator else " ", Tone.BAD)
+        name = TextSpan(row.rollout.id, Tone.TITLE if row.needs_operator else Tone.PLAIN)
+        phase = TextSpan(str(row.rollout.phase), PHASE_TONES[row.rollout.phase])
+        cells.append((mark, name, phase, row.texts.weight, row.summary))
+    if cells:
+        page.append(PageTable(cells, right=(3,)))
+    if left_out := [] if most is None else ordered[most:]:
+        phases = Counter(rollout.phase for rollout in left_out)
+        counts = ", ".join(f"{number_text(count)} {phase}" for phase, count in phases.items())
+        text = (
+            f"{count_text(len(left_out), 'less urgent rollout')} left out ({counts}): choose by "
+            "--name, --phase or --condition, or read all of them: rolloutctl status | less"
+        )
+        page.append(paragraph(text, Tone.QUIET))
+    return page
 
 
 def _rank(rollout: Rollout, now: datetime) -> int:

@@ -1,15 +1,17 @@
 """A rollout as a page: its state, what is next, and its criteria; also live."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Final, assert_never
 
-from controller.core.judge.findings import Label, Verdict, weakest_step_text
+from controller.core.due import checkpoint_due
+from controller.core.judge.findings import Finding, Label, Verdict, weakest_step_text
 from controller.core.notice_rules import ConditionKind
 from controller.core.rollout import Phase, Rollout
-from controller.core.units import clock_text, duration_text, format_duration, from_unix
+from controller.core.units import clock_text, duration_text, format_duration, from_unix, number_text
 from controller.core.words.criteria_table import (
     HEADER,
+    NO_VALUE,
     NO_VERDICT,
     RIGHT_ALIGNED,
     VERDICT_MARKS,
@@ -19,6 +21,8 @@ from controller.core.words.criteria_table import (
 )
 from controller.core.words.findings import sentence_of
 from controller.operations.recorded.recent import RecentHistory
+from controller.operations.recorded.series import judge_for
+from controller.render.history import kind_span, weight_change_text, without_repeats
 from controller.render.page import (
     EMPTY_LINE,
     Block,
@@ -28,13 +32,7 @@ from controller.render.page import (
     TextSpan,
     Tone,
     paragraph,
-)
-from controller.render.rollout_progress import (
-    earlier_steps,
-    elapsed_text,
-    newest_events,
-    progress_blocks,
-    step_text,
+    sparkline,
 )
 from controller.render.rollout_texts import PHASE_TONES, RolloutTexts, rollout_texts
 
@@ -44,6 +42,8 @@ VERDICT_TONES: Final = {
     Verdict.INCONCLUSIVE: Tone.WAITING,
 }
 _BAR_WIDTH: Final = 24
+# The columns of the evidence: where they are not as wide as this, its rows become lists.
+_WIDTHS: Final = (0, 20, 18)
 
 
 def rollout_page(
@@ -57,7 +57,7 @@ def rollout_page(
     now: adds a warning when no tick ran recently; None: a tick runs now. exposure: what its history
     says of the bad requests; empty: it is left out. recent: what else its history adds.
     """
-    texts, step = rollout_texts(rollout, now), step_text(rollout, now or rollout.updated)
+    texts, step = rollout_texts(rollout, now), _step_text(rollout, now or rollout.updated)
     facts = [
         ("revision", TextSpan(rollout.revision)),
         ("steps", TextSpan(texts.ladder)),
@@ -73,11 +73,8 @@ def live_page(rollout: Rollout, now: datetime, recent: RecentHistory | None = No
     texts, countdown = rollout_texts(rollout, now), ""
     if texts.next_at is not None and texts.next_at > now and rollout.phase is not Phase.PAUSED:
         countdown = f" (in {duration_text(texts.next_at - now)})"
-    steps = PageTable(
-        [_step_row(rollout, step, now) for step in range(len(rollout.policy.steps))],
-        right=(1,),
-        indent=2,
-    )
+    cells = [_step_row(rollout, step, now) for step in range(len(rollout.policy.steps))]
+    steps = PageTable(cells, right=(1,), indent=2)
     facts = _facts_table(_facts(rollout, texts, countdown))
     title = _title(rollout, texts)
     return [title, EMPTY_LINE, steps, EMPTY_LINE, facts, *_measured(rollout, now, recent)]
@@ -85,19 +82,14 @@ def live_page(rollout: Rollout, now: datetime, recent: RecentHistory | None = No
 
 def _title(rollout: Rollout, texts: RolloutTexts) -> Paragraph:
     """Return the headline of a rollout: id, phase, and the weight that is live."""
-    phase = TextSpan(str(rollout.phase), PHASE_TONES[rollout.phase])
-    weight = TextSpan(texts.weight, Tone.TITLE)
-    return Paragraph(
-        [TextSpan(rollout.id, Tone.TITLE), TextSpan("  "), phase, TextSpan("  "), weight]
-    )
+    gap, phase = TextSpan("  "), TextSpan(str(rollout.phase), PHASE_TONES[rollout.phase])
+    name, weight = TextSpan(rollout.id, Tone.TITLE), TextSpan(texts.weight, Tone.TITLE)
+    return Paragraph([name, gap, phase, gap, weight])
 
 
-def _facts_table(
-    facts: Iterator[tuple[str, TextSpan]] | Sequence[tuple[str, TextSpan]],
-) -> PageTable:
-    return PageTable(
-        [(TextSpan(name, Tone.QUIET), fact) for name, fact in facts], indent=2, least=(8,)
-    )
+def _facts_table(facts: Iterable[tuple[str, TextSpan]]) -> PageTable:
+    cells = [(TextSpan(name, Tone.QUIET), fact) for name, fact in facts]
+    return PageTable(cells, indent=2, least=(8,))
 
 
 def _facts(
@@ -138,62 +130,6 @@ def _end_facts(rollout: Rollout, texts: RolloutTexts) -> Iterator[tuple[str, Tex
         yield "stable", TextSpan(texts.stable_path)
     if rollout.phase is Phase.SUCCEEDED:
         yield "to do", TextSpan(f"make it permanent: rolloutctl permanent {rollout.name}")
-
-
-# --- Criteria -----------------------------------------------------------------------------------
-
-
-def _measured(rollout: Rollout, now: datetime | None, recent: RecentHistory | None) -> Page:
-    """Return what was measured so far: in this step, in those before, and what happened last."""
-    if not (rollout.evidence.findings or rollout.evidence.earlier_findings):
-        return [] if recent is None else list(newest_events(recent))
-    shown = rows(rollout)
-    page = [*_criteria(rollout, shown, now), *progress_blocks(rollout, shown, recent)]
-    if recent is not None:
-        page += [*earlier_steps(rollout, recent), *newest_events(recent)]
-    return page
-
-
-def _criteria(rollout: Rollout, shown: Sequence[CriterionTexts], now: datetime | None) -> Page:
-    """Return the table of the criteria, and the sentence of each that fails or is open."""
-    counted = counted_text(shown)
-    page: list[Block] = [EMPTY_LINE, criteria_table(shown, indent=2)]
-    if counted:
-        newest = max(row.counted[1] for row in shown if row.counted is not None)
-        if now is not None and not rollout.final:
-            age = duration_text(max(now - from_unix(newest), timedelta()))
-            counted += f"; the newest is {age} old"
-        page.append(paragraph(counted, Tone.QUIET, indent=2))
-    # The sentence of a finding explains a failure or a wait, where the rollout's has not said it.
-    unclear = (Verdict.FAIL, Verdict.FAIL if rollout.final else Verdict.INCONCLUSIVE)
-    sentences = [
-        (
-            _mark(VERDICT_MARKS[finding.verdict], finding.verdict),
-            sentence if finding.gates else f"report only: {sentence}",
-        )
-        for finding in rollout.evidence.findings
-        if finding.verdict in unclear and finding.label is not Label.NOT_JUDGED
-        if (sentence := sentence_of(finding)) not in rollout.sentence
-    ]
-    return [*page, EMPTY_LINE, PageTable(sentences, indent=2)] if sentences else page
-
-
-def criteria_table(shown: Sequence[CriterionTexts], indent: int = 0) -> PageTable:
-    """Return a table with a row for each criterion: its target, what was measured, and evidence."""
-    *titles, _ = HEADER
-    right = [titles.index(title) for title in RIGHT_ALIGNED]
-    return PageTable([_criterion_row(row) for row in shown], titles, right, indent)
-
-
-def _criterion_row(row: CriterionTexts) -> tuple[TextSpan, ...]:
-    """Return the cells of a criterion; one that is no gate says so beside its evidence."""
-    _, *values, evidence, _ = row.cells
-    evidence = evidence if row.gates else f"{evidence} ({row.role})"
-    return _mark(row.mark, row.verdict), *map(TextSpan, values), TextSpan(evidence)
-
-
-def _mark(mark: str, verdict: Verdict) -> TextSpan:
-    return TextSpan(mark, Tone.QUIET if mark == NO_VERDICT else VERDICT_TONES[verdict])
 
 
 # --- Steps --------------------------------------------------------------------------------------
@@ -238,6 +174,174 @@ def _bake(rollout: Rollout, now: datetime) -> TextSpan:
             share = min(1.0, max(0.0, (now - begin) / (end - begin)))
             done = int(share * _BAR_WIDTH)
             bar = f"{'█' * done}{'░' * (_BAR_WIDTH - done)}"
-            return TextSpan(f"{bar} {elapsed_text(rollout, begin, end, now)}")
+            return TextSpan(f"{bar} {_elapsed_text(rollout, begin, end, now)}")
         case unreachable:
             assert_never(unreachable)
+
+
+def _step_text(rollout: Rollout, now: datetime) -> str:
+    """Return how much of its warm-up and bake the live step has had; empty where none is live."""
+    end = rollout.bake_end
+    if rollout.phase is not Phase.PROGRESSING or rollout.live is None or end is None:
+        return ""
+    place = f"{rollout.judged_step + 1} of {len(rollout.policy.steps)}"
+    return f"{place}, {_elapsed_text(rollout, rollout.live.since, end, now)}"
+
+
+def _elapsed_text(rollout: Rollout, since: datetime, end: datetime, now: datetime) -> str:
+    """Return what has elapsed and what is left of a bake from `since` to `end`."""
+    if now < end:
+        elapsed = duration_text(max(now - since, timedelta()))
+        return f"{elapsed} elapsed, {duration_text(end - now)} left"
+    judged = end + rollout.policy.evaluation_delay
+    return "baked; waits for final data" if now < judged else "baked"
+
+
+# --- Criteria -----------------------------------------------------------------------------------
+
+
+def _measured(rollout: Rollout, now: datetime | None, recent: RecentHistory | None) -> Page:
+    """Return what was measured so far: in this step, in those before, and what happened last."""
+    if not (rollout.evidence.findings or rollout.evidence.earlier_findings):
+        return [] if recent is None else list(_newest_events(recent))
+    shown = rows(rollout)
+    page = [*_criteria(rollout, shown, now), *_progress(rollout, shown, recent)]
+    if recent is not None:
+        page += [*_earlier_steps(rollout, recent), *_newest_events(recent)]
+    return page
+
+
+def _criteria(rollout: Rollout, shown: Sequence[CriterionTexts], now: datetime | None) -> Page:
+    """Return the table of the criteria, and the sentence of each that fails or is open."""
+    counted = counted_text(shown)
+    page: list[Block] = [EMPTY_LINE, criteria_table(shown, indent=2)]
+    if counted:
+        newest = max(row.counted[1] for row in shown if row.counted is not None)
+        if now is not None and not rollout.final:
+            age = duration_text(max(now - from_unix(newest), timedelta()))
+            counted += f"; the newest is {age} old"
+        page.append(paragraph(counted, Tone.QUIET, indent=2))
+    # The sentence of a finding explains a failure or a wait, where the rollout's has not said it.
+    unclear = (Verdict.FAIL, Verdict.FAIL if rollout.final else Verdict.INCONCLUSIVE)
+    sentences = [
+        (
+            _mark(VERDICT_MARKS[finding.verdict], finding.verdict),
+            sentence if finding.gates else f"report only: {sentence}",
+        )
+        for finding in rollout.evidence.findings
+        if finding.verdict in unclear and finding.label is not Label.NOT_JUDGED
+        if (sentence := sentence_of(finding)) not in rollout.sentence
+    ]
+    return [*page, EMPTY_LINE, PageTable(sentences, indent=2)] if sentences else page
+
+
+def criteria_table(shown: Sequence[CriterionTexts], indent: int = 0) -> PageTable:
+    """Return a table with a row for each criterion: its target, what was measured, and evidence.
+
+    One that is no gate says so beside its evidence.
+    """
+    *titles, _ = HEADER
+    right = [titles.index(title) for title in RIGHT_ALIGNED]
+    cells: list[Sequence[str | TextSpan]] = []
+    for row in shown:
+        _, *values, evidence, _ = row.cells
+        standing = evidence if row.gates else f"{evidence} ({row.role})"
+        cells.append([_mark(row.mark, row.verdict), *values, standing])
+    return PageTable(cells, titles, right, indent)
+
+
+def _mark(mark: str, verdict: Verdict) -> TextSpan:
+    return TextSpan(mark, Tone.QUIET if mark == NO_VERDICT else VERDICT_TONES[verdict])
+
+
+# --- Evidence -------------------------------------------------------------------------------------
+
+
+def _progress(
+    rollout: Rollout, shown: Sequence[CriterionTexts], recent: RecentHistory | None
+) -> Iterator[Block]:
+    """Yield how far each criterion of the live step is towards failing and towards passing.
+
+    recent: has the values over time; None: they are left out.
+    """
+    gate = rollout.policy.gate(rollout.judged_step)
+    judged = [one for one in shown if one.criterion in gate and one.finding is not None]
+    if rollout.phase not in (Phase.PROGRESSING, Phase.PAUSED) or not judged:
+        return
+    values = {} if recent is None else recent.values
+    titles = ["criterion", "towards FAIL", "towards a pass", *(["newest values"] if values else [])]
+    sequential = rollout.policy.sequential_criteria()
+    first = _first_ratios(rollout)
+    unknown = f"known from {first:%H:%M} UTC" if first else NO_VALUE
+    cells = []
+    for one in judged:
+        is_open = one.progress.fail is None and one.criterion in sequential
+        newest = sparkline([value for _, value in values.get(one.criterion, ())]) or NO_VALUE
+        row = one.criterion, unknown if is_open else one.towards_fail, one.towards_pass, newest
+        cells.append(row[: len(titles)])
+    yield EMPTY_LINE
+    yield PageTable(cells, titles, indent=2, least=_WIDTHS)
+    if sequential or values:
+        through = max((end for bins in values.values() for end, _ in bins), default=0)
+        yield paragraph(_age_text(rollout, through), Tone.QUIET, indent=2)
+
+
+def _first_ratios(rollout: Rollout) -> datetime | None:
+    """Return when the first likelihood ratios of `rollout` are stored; None where no tick will."""
+    due = checkpoint_due(rollout)
+    return due if rollout.phase is Phase.PROGRESSING and due > rollout.updated else None
+
+
+def _age_text(rollout: Rollout, newest: int) -> str:
+    """Return of which time likelihood ratios are, and values: `newest`, unix seconds; 0: none."""
+    end = rollout.evidence.fold.through
+    text = "each tick judges; its likelihood ratios are stored once an hour: "
+    first = _first_ratios(rollout)
+    if end:
+        text += f"up to {clock_text(from_unix(end))}"
+    else:
+        text += f"the first at {clock_text(first)}" if first else "none is stored yet"
+    return f"{text}; newest values up to {clock_text(from_unix(newest))}" if newest else text
+
+
+# --- Earlier steps and events ---------------------------------------------------------------------
+
+
+def _earlier_steps(rollout: Rollout, recent: RecentHistory) -> Iterator[Block]:
+    """Yield what was measured in each earlier step when it was left; nothing in the first."""
+    policy = rollout.policy
+    left = sorted(recent.passed.items())
+    steps = [step for step, found in left if found and 0 <= step < rollout.judged_step]
+    names = sorted({one.criterion for step in steps for one in recent.passed[step]})
+    if not names:
+        return
+    found = {step: {one.criterion: one for one in recent.passed[step]} for step in steps}
+
+    def measured(finding: Finding | None) -> str:
+        """Return verdict, value and samples of a finding: `pass 99.95% of 2 000`."""
+        if finding is None:
+            return NO_VALUE
+        value = judge_for(rollout, finding.criterion).measured_text(finding)
+        samples = f"of {number_text(finding.samples)}" if value and finding.samples else ""
+        return " ".join(filter(None, (VERDICT_MARKS[finding.verdict], value, samples)))
+
+    cells = [
+        (name, *(measured(found[step].get(name)) for step in steps))
+        for name in names
+        if name in policy.criteria
+    ]
+    titles = ["earlier steps", *(f"{policy.steps[step].weight}%" for step in steps)]
+    yield EMPTY_LINE
+    yield PageTable(cells, titles, indent=2)
+
+
+def _newest_events(recent: RecentHistory) -> Iterator[Block]:
+    """Yield the newest events, the oldest first."""
+    cells = [
+        (f"{entry.at:%Y-%m-%d %H:%M}", weight_change_text(entry), kind_span(entry), sentence)
+        for entry, sentence in without_repeats(recent.events)
+    ]
+    if cells:
+        yield EMPTY_LINE
+        yield paragraph("newest events (UTC)", Tone.QUIET, indent=2)
+        yield PageTable(cells, right=(1,), indent=2)

@@ -13,8 +13,8 @@ from moto import mock_aws
 from controller.adapters.cloudformation import Stack, as_yaml
 from controller.adapters.iam.permission import Job
 from controller.errors import MonitoringError, UsageError
-from controller.tools.iam import size_limits as iam_limits
-from controller.tools.iam.size_limits import check_stack, document_note
+from controller.tools.iam import verb as iam_limits
+from controller.tools.iam.verb import check_stack, document_note
 from controller.tools.simulation.clock import VirtualClock
 from tests.adapters.cloudformation.fake_cloudformation import NOON, FakeCloudFormation
 from tests.aws_facts.published import facts

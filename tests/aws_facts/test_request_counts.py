@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 from controller.core.judge.criterion_judge import judge_of
 from controller.core.policy import Metric, SuccessRate, Threshold
 from controller.policy_file.loader import load, loads
-from controller.tools.init.policy_text import policy_text
+from controller.tools.init.draft import policy_text
 from controller.tools.simulation.world import World
 from tests.support.core import Policy, Series
 from tests.tools.init.test_policy_text import ALIAS, RULE, drafted

@@ -7,7 +7,7 @@ import pytest
 from controller.core.events import Verb
 from controller.errors import Exit, StateConflictError
 from controller.process import settings
-from controller.tools.dashboard.compose import act_runner, actor_of
+from controller.tools.dashboard.verb import act_runner, actor_of
 from controller.tools.simulation.world import CALLER
 from tests.cli.conftest import VERIFIED, CliHarness
 

@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from controller.errors import Exit
-from controller.tools.iam.size_limits import (
+from controller.tools.iam.verb import (
     INLINE_CHARACTERS,
     MANAGED_CHARACTERS,
     PARAMETER_BYTES,

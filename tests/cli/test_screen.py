@@ -5,7 +5,7 @@ from io import StringIO
 
 from rich.console import Console
 
-from controller.cli.screen import Screen
+from controller.cli.follow import screen
 from controller.render.rollout_page import live_page
 from tests.support.rollouts import NOON, a_rollout, a_state, with_state
 
@@ -15,9 +15,9 @@ def test_a_screen_draws_the_newest_of_what_it_is_shown() -> None:
     out = StringIO()
     console = Console(file=out, force_terminal=True, width=80, height=40, color_system=None)
     page = partial(live_page, now=NOON)
-    with Screen(page, takes_stderr=False, console=console) as screen:
+    with screen(page, takes_stderr=False, console=console) as show:
         assert "checkout" not in out.getvalue()
-        screen.show(baking)
+        show(baking)
         assert "baking at 10%" in out.getvalue()
-        screen.show(with_state(baking, sentence="the gate at 10% passed"))
+        show(with_state(baking, sentence="the gate at 10% passed"))
     assert out.getvalue().rfind("the gate at 10% passed") > out.getvalue().rfind("baking at 10%")

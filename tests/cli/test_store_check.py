@@ -255,8 +255,8 @@ def test_what_another_run_saves_between_two_reads_is_no_problem(at: Checked) -> 
         return at.store.newest_entry(rollout_id)
 
     patched = PatchedStore(at.store, newest_entry=newest_after_a_save)
-    (record,) = StoreCheck(patched, at.desk.world.clock).run()
-    assert (record.problems, len(saved)) == ([], 1)
+    (problems,) = StoreCheck(patched, at.desk.world.clock).run()
+    assert (problems, len(saved)) == ([], 1)
 
 
 def test_a_store_that_does_not_answer_is_no_damaged_record(at: Checked) -> None:
@@ -267,8 +267,7 @@ def test_a_store_that_does_not_answer_is_no_damaged_record(at: Checked) -> None:
 
 def test_a_fault_is_the_problem_of_one_record(at: Checked) -> None:
     patched = PatchedStore(at.store, load=failing(TypeError("no such thing")))
-    (record,) = StoreCheck(patched, at.desk.world.clock).run()
-    (problem,) = record.problems
+    ((problem,),) = StoreCheck(patched, at.desk.world.clock).run()
     assert problem.kind is ProblemKind.UNREADABLE
     assert "unexpected TypeError while checking orders#1" in problem.text
 

@@ -7,7 +7,7 @@ import pytest
 from controller.core.events import Verb
 from controller.errors import Exit, UsageError
 from controller.process import settings
-from controller.tools.dashboard.compose import act_runner
+from controller.tools.dashboard.verb import act_runner
 from tests.cli.conftest import CliHarness
 from tests.support.cases import cases
 

@@ -9,8 +9,8 @@ from controller.policy_file.schema import explain_field, policy_schema
 from controller.testing import rehearse
 from controller.tools.iam.policy_document import Job, iam_policy, packages_of, template_parameters
 from controller.tools.metrics.expected import metric_views
-from controller.tools.monitoring.alarms import alarm_of
-from controller.tools.monitoring.dashboard import undrawn, widgets
+from controller.tools.monitoring.resources import alarm_of
+from controller.tools.monitoring.wanted_stack import undrawn, widgets
 from tests.support.prometheus_policies import SERVER, prometheus_policy
 
 WHERE = AwsLocation("123456789012", "eu-west-1", "aws")

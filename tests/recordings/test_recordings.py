@@ -62,7 +62,7 @@ def test_what_every_version_stored_is_read_in_every_phase(
         assert (moment, rollout.format) == (recording.moment, recording.stored_format)
         assert broken_link(store.history(rollout_id), rollout.chain) is None
         clock = VirtualClock(rollout.updated)
-        assert not [one for one in StoreCheck(store, clock).run() if one.problems]
+        assert not any(StoreCheck(store, clock).run())
 
 
 def restored(recording: Recording) -> versions.Act:

@@ -20,6 +20,7 @@ from controller.adapters.aws import clients
 from controller.adapters.hooks import answer
 from controller.adapters.metrics.cloudwatch import CloudWatchAlarms
 from controller.adapters.notifiers import pagerduty, slack, sns
+from controller.cli.logs import count_lines, event_line
 from controller.cli.streams import PrintableStream
 from controller.cli.validate import annotation
 from controller.core.history import finding_data
@@ -34,16 +35,21 @@ from controller.render.checks import checks_page
 from controller.render.history import history_blocks
 from controller.render.html.status import status_html
 from controller.render.junit import junit_text
-from controller.render.log_events import count_lines, event_line
 from controller.render.markdown import rollout_markdown
 from controller.render.overview import overview_page
 from controller.render.page import layout, line_text, plain_text
 from controller.render.rollout_page import live_page, rollout_page
 from controller.render.rollout_texts import rollout_line
 from controller.safe_text import printable, printable_block
-from controller.tools.dashboard.acts import Button, acts_of
 from controller.tools.dashboard.feed import Event, View
-from controller.tools.dashboard.site import Forms, Live, overview_html, rollout_html
+from controller.tools.dashboard.site import (
+    Button,
+    Forms,
+    Live,
+    acts_of,
+    overview_html,
+    rollout_html,
+)
 from controller.tools.plan.page import Plan, PlanAnswer, plan_page
 from controller.tools.report.html import report_html
 from controller.tools.report.report import RolloutHistory, make_report

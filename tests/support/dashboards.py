@@ -14,11 +14,10 @@ from controller.adapters.stores.sqlite import SqliteStore, one_call_at_a_time
 from controller.core.events import Command, Verb
 from controller.engine.execute import TickOutcome
 from controller.ports.store import Store
-from controller.tools.dashboard.acts import Button
-from controller.tools.dashboard.compose import report_maker
 from controller.tools.dashboard.feed import Feed
 from controller.tools.dashboard.server import LOOPBACK, DashboardServer
-from controller.tools.dashboard.site import Site, rollout_path
+from controller.tools.dashboard.site import Button, Site, rollout_path
+from controller.tools.dashboard.verb import report_maker
 from controller.tools.rehearse.compose import simulated_account
 from tests.support.pages import Page, read_page
 from tests.support.stage import Stage

@@ -36,7 +36,7 @@ class Apart(click.ParamType[timedelta | None]):
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> timedelta | None:
-        return None if value == _EVERY_PERIOD else options.Duration().convert(value, param, ctx)
+        return None if value == _EVERY_PERIOD else options.DURATION.convert(value, param, ctx)
 
 
 class ShareOption(click.ParamType[float]):
@@ -71,7 +71,7 @@ class ShareOption(click.ParamType[float]):
     help="With --days: length of the periods. CloudWatch keeps 63 days of 5m, and 15 of 1m.",
 )  # fmt: skip
 @click.option(
-    "--every", type=options.Duration(),
+    "--every", type=options.DURATION,
     help="Time between ticks. Default: the period of the history.",
 )  # fmt: skip
 @click.option(

@@ -1,18 +1,131 @@
-"""HTTP for the dashboard: on this machine alone, each request within limits of size and time."""
+"""HTTP for the dashboard: on this machine alone, each request within limits of size and time.
 
+Every program on this machine and every page in the browser can send it requests. So a request needs
+the cookie, which the code in the printed address was exchanged for, and an act also needs what only
+a page of this dashboard has.
+"""
+
+import hmac
+import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from contextvars import copy_context
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from secrets import token_urlsafe
 from socketserver import TCPServer
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from controller.errors import StoreError, UsageError
 from controller.process import signals
-from controller.tools.dashboard.guard import Guard, Refusal, is_forwarded
 from controller.tools.dashboard.site import Answer, Site, message
+
+Headers: TypeAlias = Callable[[str], Sequence[str]]
+"""Returns all values of a header, by its name in any case."""
+
+_SECRET_BYTES: Final = 32
+_FORM: Final = "application/x-www-form-urlencoded"
+_FORWARDED: Final = re.compile(r"forwarded|x-forwarded-.*", re.IGNORECASE)
+# Enough for a reason of 500 characters, each of which may take twelve bytes in a form.
+MAX_FORM_BYTES: Final = 8_192
+
+
+class RefusedError(Exception):
+    """A request that is not answered. text: why, in a sentence with what to do."""
+
+    def __init__(self, status: HTTPStatus, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class Guard:
+    """The secrets of one dashboard, which end with its process.
+
+    host: where it listens, as browsers write it into the header Host. form_token: in each form.
+    """
+
+    def __init__(self, host: str) -> None:
+        self.host, self.form_token = host, token_urlsafe(_SECRET_BYTES)
+        self._code, self._cookie = token_urlsafe(_SECRET_BYTES), ""
+        # Cookies know no ports: two dashboards in one browser have two names.
+        self._cookie_name = f"rolloutctl-{host.rpartition(':')[2]}"
+        self._lock = threading.Lock()
+
+    @property
+    def origin(self) -> str:
+        """The origin of the pages of this dashboard."""
+        return f"http://{self.host}"
+
+    @property
+    def address(self) -> str:
+        """The address that is printed; its code works once."""
+        return f"{self.origin}/?code={self._code}"
+
+    def exchange(self, code: str) -> str:
+        """Return the header that sets the cookie; empty for a wrong code, or a used one."""
+        with self._lock:
+            if self._cookie or not _same(code, self._code):
+                return ""
+            self._cookie = token_urlsafe(_SECRET_BYTES)
+        return f"{self._cookie_name}={self._cookie}; HttpOnly; SameSite=Strict; Path=/"
+
+    def check_host(self, headers: Headers) -> None:
+        """Raise RefusedError where another site has its name point to this machine."""
+        if list(headers("Host")) != [self.host]:
+            text = f"This dashboard answers at {self.origin} alone."
+            raise RefusedError(HTTPStatus.MISDIRECTED_REQUEST, text)
+
+    def check_cookie(self, headers: Headers) -> None:
+        """Raise RefusedError for a request without the cookie of this dashboard."""
+        # Cookies know no port: those of other programs on this machine come too, in any form.
+        pairs = [
+            one.strip().partition("=") for line in headers("Cookie") for one in line.split(";")
+        ]
+        found = next((value for name, _, value in pairs if name == self._cookie_name), "")
+        if not (self._cookie and _same(found, self._cookie)):
+            raise RefusedError(
+                HTTPStatus.FORBIDDEN,
+                "Open the address that `rolloutctl dashboard` printed. Its code works once, in one "
+                "browser; for another one, start `rolloutctl dashboard` again.",
+            )
+
+    def check_form(self, headers: Headers, names: Sequence[str]) -> None:
+        """Raise RefusedError for a form that is not read. names: of the headers of the request."""
+        if is_forwarded(names):
+            raise RefusedError(
+                HTTPStatus.FORBIDDEN,
+                "This request came through a proxy (Forwarded or X-Forwarded): from there, people "
+                "can look and not act.",
+            )
+        if list(headers("Origin")) != [self.origin]:
+            text = f"This form was not sent by a page of {self.origin}."
+            raise RefusedError(HTTPStatus.FORBIDDEN, text)
+        if [one.partition(";")[0].strip() for one in headers("Content-Type")] != [_FORM]:
+            raise RefusedError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"A form is sent as {_FORM}.")
+        lengths = headers("Content-Length")
+        if headers("Transfer-Encoding") or len(lengths) != 1 or not lengths[0].isdecimal():
+            raise RefusedError(HTTPStatus.LENGTH_REQUIRED, "A form is sent with its length.")
+        if len(lengths[0]) > len(str(MAX_FORM_BYTES)) or int(lengths[0]) > MAX_FORM_BYTES:
+            text = f"A form has at most {MAX_FORM_BYTES:,} bytes."
+            raise RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, text)
+
+    def check_token(self, form: Mapping[str, str]) -> None:
+        """Raise RefusedError for a form that is not from a page that this dashboard made."""
+        if not _same(form.get("token", ""), self.form_token):
+            text = "The token of this form is missing or wrong: load the page again."
+            raise RefusedError(HTTPStatus.FORBIDDEN, text)
+
+
+def is_forwarded(names: Sequence[str]) -> bool:
+    """Tell whether a request came through a proxy, by the names of its headers."""
+    return any(_FORWARDED.fullmatch(name) for name in names)
+
+
+def _same(given: str, secret: str) -> bool:
+    return hmac.compare_digest(given.encode(errors="replace"), secret.encode())
+
 
 LOOPBACK: Final = "127.0.0.1"
 # A browser has six connections to a host, and a stream takes one of them.
@@ -105,70 +218,74 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = _IDLE_S
 
     def do_GET(self) -> None:
-        guard, url = self.server.guard, urlsplit(self.path)
-        if refusal := self._malformed() or guard.refuse_host(self._values):
-            return self._refuse(refusal)
-        code = dict(parse_qsl(url.query)).get("code", "")
-        if url.path == "/" and code:
-            return self._exchange(code)
-        if refusal := guard.refuse_look(self._values):
-            return self._refuse(refusal)
-        if url.path == "/events" or url.path.startswith("/events/rollouts/"):
-            return self._stream(unquote(url.path[len("/events/rollouts/") :]))
-        return self._send(
-            self.server.site.get(url.path, forwarded=is_forwarded(self.headers.keys()))
-        )
+        with self._refusals():
+            guard, url = self.server.guard, urlsplit(self.path)
+            self._check_headers()
+            code = dict(parse_qsl(url.query)).get("code", "")
+            if url.path == "/" and code:
+                return self._exchange(code)
+            guard.check_cookie(self._values)
+            if url.path == "/events" or url.path.startswith("/events/rollouts/"):
+                return self._stream(unquote(url.path[len("/events/rollouts/") :]))
+            forwarded = is_forwarded(self.headers.keys())
+            return self._send(self.server.site.get(url.path, forwarded=forwarded))
 
     def do_POST(self) -> None:
-        guard = self.server.guard
-        refusal = self._malformed() or guard.refuse_host(self._values)
-        if refusal := refusal or guard.refuse_look(self._values):
-            return self._refuse(refusal)
-        if refusal := guard.refuse_form(self._values, self.headers.keys()):
-            return self._refuse(refusal)
-        length = int(self.headers["Content-Length"])
-        body = self.rfile.read(length)
-        if len(body) != length:
-            return self._refuse(Refusal(HTTPStatus.BAD_REQUEST, "The form broke off."))
-        try:
-            text = body.decode(errors="replace")
-            form = dict(parse_qsl(text, keep_blank_values=True, max_num_fields=_MAX_FIELDS))
-        except ValueError:
-            return self._refuse(Refusal(HTTPStatus.BAD_REQUEST, "The form has too many fields."))
-        if refusal := guard.refuse_token(form):
-            return self._refuse(refusal)
-        path = urlsplit(self.path).path
-        try:
-            answer = self.server.context.copy().run(self.server.site.post, path, form)
-        except signals.StoppedError:
-            text = "The dashboard ends; look at the rollout on a terminal: rolloutctl status"
-            answer = message(HTTPStatus.SERVICE_UNAVAILABLE, "Stopped", text)
-        return self._send(answer)
+        with self._refusals():
+            self._check_headers()
+            self.server.guard.check_cookie(self._values)
+            self.server.guard.check_form(self._values, self.headers.keys())
+            form = self._read_form()
+            self.server.guard.check_token(form)
+            path = urlsplit(self.path).path
+            try:
+                answer = self.server.context.copy().run(self.server.site.post, path, form)
+            except signals.StoppedError:
+                text = "The dashboard ends; look at the rollout on a terminal: rolloutctl status"
+                answer = message(HTTPStatus.SERVICE_UNAVAILABLE, "Stopped", text)
+            self._send(answer)
 
-    # --- answers --------------------------------------------------------------------------------
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        """Answer a request that is refused within the context."""
+        try:
+            yield
+        except RefusedError as refusal:
+            self._send(message(refusal.status, "This request was refused", str(refusal)))
 
-    def _malformed(self) -> Refusal | None:
-        """Return why a request is refused whose headers cannot all be read: one may be hidden."""
-        if not self.headers.defects and not self.headers.get_payload():
-            return None
-        return Refusal(HTTPStatus.BAD_REQUEST, "A header of this request is malformed.")
+    def _check_headers(self) -> None:
+        """Raise RefusedError where a header cannot be read, and may hide one, or names no host."""
+        if self.headers.defects or self.headers.get_payload():
+            raise RefusedError(HTTPStatus.BAD_REQUEST, "A header of this request is malformed.")
+        self.server.guard.check_host(self._values)
 
     def _values(self, name: str) -> list[str]:
         return self.headers.get_all(name, [])
 
+    def _read_form(self) -> dict[str, str]:
+        """Return the fields of a form. Raises RefusedError."""
+        length = int(self.headers["Content-Length"])
+        body = self.rfile.read(length)
+        if len(body) != length:
+            raise RefusedError(HTTPStatus.BAD_REQUEST, "The form broke off.")
+        try:
+            text = body.decode(errors="replace")
+            return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=_MAX_FIELDS))
+        except ValueError as error:
+            text = "The form has too many fields."
+            raise RefusedError(HTTPStatus.BAD_REQUEST, text) from error
+
+    # --- answers --------------------------------------------------------------------------------
+
     def _exchange(self, code: str) -> None:
         cookie = self.server.guard.exchange(code)
-        if cookie:
-            self._send(Answer(HTTPStatus.SEE_OTHER, location="/"), cookie)
-            return
-        text = (
-            "The code of this address is wrong, or it was used already: it works once. Start "
-            "`rolloutctl dashboard` again for a new one."
-        )
-        self._refuse(Refusal(HTTPStatus.FORBIDDEN, text))
-
-    def _refuse(self, refusal: Refusal) -> None:
-        self._send(message(refusal.status, "This request was refused", refusal.text))
+        if not cookie:
+            raise RefusedError(
+                HTTPStatus.FORBIDDEN,
+                "The code of this address is wrong, or it was used already: it works once. Start "
+                "`rolloutctl dashboard` again for a new one.",
+            )
+        self._send(Answer(HTTPStatus.SEE_OTHER, location="/"), cookie)
 
     def _begin(self, status: int, kind: str) -> None:
         self.send_response(status)
@@ -190,7 +307,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Send the stamp of a page whenever it changes, until the tab or the dashboard ends."""
         if not self.server.streams.acquire(blocking=False):
             text = f"More than {MAX_STREAMS} pages are open at a time: this one is not live."
-            return self._refuse(Refusal(HTTPStatus.SERVICE_UNAVAILABLE, text))
+            raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, text)
         try:
             self._begin(HTTPStatus.OK, "text/event-stream")
             self.end_headers()

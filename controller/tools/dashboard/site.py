@@ -1,29 +1,122 @@
 """The site of the dashboard: from a request that the guard let through to its answer.
 
-Its pages are those of the status page and of the report, with what is live.
+Its pages are those of the status page and of the report, with what is live, and with what an
+operator can do with a rollout now: the verbs that its phase allows.
 """
 
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
+from enum import StrEnum
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final, TypeAlias
 from urllib.parse import quote, unquote
 
+import click
+
+from controller.cli import VERBS, command_of
 from controller.cli.options import MAX_CHARACTERS
+from controller.core.commands import allowed_verbs
 from controller.core.events import Verb
-from controller.core.rollout import Phase
+from controller.core.policy import Attestation
+from controller.core.rollout import Phase, Rollout
 from controller.engine.execute import TickOutcome
 from controller.engine.isolation import problem_of
-from controller.errors import Exit, RolloutError, UnknownRolloutError
+from controller.errors import Exit, RolloutError, UnknownRolloutError, UsageError
 from controller.immutable import Immutable
 from controller.render.history import weight_change_text
 from controller.render.html.pages import page
 from controller.render.html.status import status_html
-from controller.tools.dashboard.acts import Act, Button, acts_of, reason_of
 from controller.tools.dashboard.feed import Feed, StoredRollout, View
 from controller.tools.report.html import report_html
 from controller.tools.report.report import RolloutReport
+
+
+class Button(StrEnum):
+    """The verbs that can have a button; any other is typed on a terminal.
+
+    The first three never let more traffic onto the canary.
+    """
+
+    ROLLBACK = "rollback"
+    PAUSE = "pause"
+    ACK = "ack"
+    RESUME = "resume"
+    PROMOTE = "promote"
+    APPROVE = "approve"
+
+
+_LABELS: Final = {"rollback": "roll back", "ack": "acknowledge"}
+# What a command takes between the rollout and its reason.
+_ARGUMENTS: Final = {"attest": " CRITERION", "set-weight": " WEIGHT"}
+
+
+class Act(Immutable):
+    """One thing that can be done. command: the whole command line.
+
+    option: the name of its reason, without dashes; required: whether it takes none without one.
+    has_button: whether this dashboard may do it.
+    """
+
+    verb: str
+    label: str
+    summary: str
+    command: str
+    option: str
+    required: bool
+    has_button: bool
+
+
+def acts_of(rollout: Rollout, allowed: Collection[Button], suffix: str = "") -> list[Act]:
+    """Return what can be done with `rollout` now. suffix: of each command, such as the store."""
+    verbs = [str(verb) for verb in allowed_verbs(rollout) if _has_use(rollout, verb)]
+    if rollout.phase is Phase.ROLLED_BACK:
+        verbs.append("retry")
+    names, acts = set(map(str, allowed)), list[Act]()
+    for verb in verbs:
+        option, (_, summary) = _reason_option(verb), VERBS[verb]
+        command = f"rolloutctl {verb} {rollout.id}{_ARGUMENTS.get(verb, '')} {option.opts[0]} TEXT"
+        acts.append(
+            Act(
+                verb=verb,
+                label=_LABELS.get(verb, verb).capitalize(),
+                summary=summary,
+                command=f"{command}{suffix}",
+                option=option.opts[0].removeprefix("--"),
+                required=option.required,
+                has_button=verb in names,
+            )
+        )
+    return acts
+
+
+def _has_use(rollout: Rollout, verb: Verb) -> bool:
+    """Tell whether the policy of `rollout` has something that `verb` is for."""
+    if verb is Verb.APPROVE:
+        step = rollout.step + 1
+        needed = not rollout.is_last_step and rollout.policy.needs_approval(step)
+        return needed and rollout.approved != step
+    if verb is Verb.ATTEST:
+        return any(isinstance(one, Attestation) for one in rollout.policy.criteria.values())
+    return True
+
+
+def reason_of(verb: str, text: str) -> str:
+    """Return `text` as the command of `verb` takes it for a reason. Raises UsageError."""
+    option = _reason_option(verb)
+    try:
+        given = option.process_value(click.Context(command_of(verb)), text)
+        return str(given or option.default)
+    except click.BadParameter as error:
+        name = option.opts[0].removeprefix("--")
+        raise UsageError(f"{verb} was refused: its {name} {error.message}") from error
+
+
+def _reason_option(verb: str) -> click.Option:
+    """Return the option of the command that takes a reason, by its name there."""
+    options = [one for one in command_of(verb).params if isinstance(one, click.Option)]
+    return next(one for one in options if one.name == "reason")
+
 
 _HERE: Final = Path(__file__).parent
 SCRIPT: Final = _HERE / "dashboard.js"
@@ -56,7 +149,6 @@ class Forms(Immutable):
 
 
 def rollout_path(rollout_id: str) -> str:
-    """Return the path of the page of a rollout."""
     return f"/rollouts/{quote(rollout_id, safe='', errors='replace')}"
 
 
@@ -85,11 +177,6 @@ def rollout_html(report: RolloutReport, live: Live, forms: Forms) -> str:
         version=report.rollout.version,
         longest=MAX_CHARACTERS,
     )
-
-
-def message_html(title: str, text: str, back: str = "") -> str:
-    """Return a page with a message. back: where its link leads; empty: it has none."""
-    return page(_HERE / "message.html", headline=title, text=text, back=back)
 
 
 MakeReport: TypeAlias = Callable[[StoredRollout], RolloutReport]
@@ -201,14 +288,14 @@ class Site:
         """Return a page as it was made for another tab, unless what it shows has changed."""
         with self._reporting if rollout_id else self._listing:
             stamp, key = self.stamp(rollout_id), (rollout_id, forwarded)
-            known, page = self._pages.get(key, ("", ""))
+            known, text = self._pages.get(key, ("", ""))
             if known != stamp:
-                page = self._made(rollout_id, stamp, forwarded=forwarded)
+                text = self._made(rollout_id, stamp, forwarded=forwarded)
                 self._pages.pop(key, None)
-                self._pages[key] = stamp, page
+                self._pages[key] = stamp, text
                 if len(self._pages) > _MAX_PAGES:
                     self._pages.pop(next(iter(self._pages)))
-            return page
+            return text
 
     def _made(self, rollout_id: str, stamp: str, *, forwarded: bool) -> str:
         view = self.feed.view()
@@ -262,7 +349,8 @@ class Site:
 
 def message(status: HTTPStatus, title: str, text: str, back: str = "") -> Answer:
     """Return a page with a message. back: where its link leads; empty: it has none."""
-    return Answer(status, message_html(title, text, back))
+    body = page(_HERE / "message.html", headline=title, text=text, back=back)
+    return Answer(status, body)
 
 
 def _text(problem: RolloutError) -> str:

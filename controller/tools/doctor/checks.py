@@ -17,13 +17,7 @@ from controller.core.policy.sources import SourceSpec
 from controller.core.recipients import RecipientList, resources_of
 from controller.core.rollout import Rollout
 from controller.core.units import duration_text
-from controller.errors import (
-    MonitoringError,
-    NoStoreError,
-    StoreError,
-    UsageError,
-    is_record_error,
-)
+from controller.errors import MonitoringError, NoStoreError, StoreError, UsageError, is_record_error
 from controller.immutable import Immutable
 from controller.operations.checks import Check, fail, ok, warn
 from controller.operations.live_checks.live_checks import LiveChecks
@@ -90,8 +84,7 @@ class Doctor(Immutable):
         yield from self.live.checks(read_target(self.live.target), self.clock.now())
         yield from self._monitoring_checks()
         yield from self._channels()
-        yield from self._recipients()
-        yield from self._rules()
+        yield from self._settings_of_store()
         yield from self.permission_checks()
 
     def _store(self) -> Iterator[Check]:
@@ -143,22 +136,16 @@ class Doctor(Immutable):
                     channel.display_name, topic, "subscribe to it, or remove the channel"
                 )
 
-    def _recipients(self) -> Iterator[Check]:
-        """Yield the check of the list of recipients, where the store can be read."""
+    def _settings_of_store(self) -> Iterator[Check]:
+        """Yield the checks of the list of recipients and of the rules, where there is something."""
         if isinstance(self.store, StoreError):
             return  # the check of the store reports it
         try:
             check = recipients_check(self.live.policy, self.store.recipients())
         except StoreError as error:
-            yield fail("recipients", str(error), "without it nothing is sent, and no hook called")
-            return
+            check = fail("recipients", str(error), "without it nothing is sent, and no hook called")
         if check is not None:
             yield check
-
-    def _rules(self) -> Iterator[Check]:
-        """Yield the check of the rules of the store, where it can be read and has some."""
-        if isinstance(self.store, StoreError):
-            return  # the check of the store reports it
         check = rules_check(self.live.policy, self.store, self.file)
         if check is not None:
             yield check
@@ -224,38 +211,30 @@ def stack_check(deployed: Deployed | None) -> Check:
 
 def alarms_check(readings: Mapping[str, AlarmReading]) -> Check:
     """Return the check that no alarm of the monitoring stack is in ALARM."""
-    unread = {reading.reason for reading in readings.values() if reading.state is AlarmState.UNREAD}
-    if unread:
+    names = {
+        state: sorted(name for name, reading in readings.items() if reading.state is state)
+        for state in AlarmState
+    }
+    if unread := {readings[name].reason for name in names[AlarmState.UNREAD]}:
         return warn("alarms", f"not checked: {'; '.join(sorted(unread))}")
-    in_alarm = sorted(
-        name for name, reading in readings.items() if reading.state is AlarmState.ALARM
-    )
-    if in_alarm:
+    if in_alarm := names[AlarmState.ALARM]:
         remedy = "check them before you start or continue"
         return warn("alarms", f"in ALARM: {', '.join(in_alarm)}", remedy)
-    missing = sorted(
-        name for name, reading in readings.items() if reading.state is AlarmState.MISSING
-    )
-    if missing:
+    if missing := names[AlarmState.MISSING]:
         return warn("alarms", f"deleted outside the stack: {', '.join(missing)}")
-    without_data = sum(
-        reading.state is AlarmState.INSUFFICIENT_DATA for reading in readings.values()
-    )
+    without_data = len(names[AlarmState.INSUFFICIENT_DATA])
     caveat = f", {without_data} of them without data" if without_data else ""
     return ok("alarms", f"none of {len(readings)} is in ALARM{caveat}")
 
 
 def subscription_checks(
-    what: str, subscriptions: Iterable[Subscription], remedy: str
+    what: str, subscriptions: Sequence[Subscription], remedy: str
 ) -> Iterator[Check]:
     """Yield the checks of the subscriptions of a topic.
 
     remedy: what to do when there is no subscription.
     """
-    subscriptions = list(subscriptions)
-    unconfirmed = [
-        subscription.address for subscription in subscriptions if not subscription.confirmed
-    ]
+    unconfirmed = [one.address for one in subscriptions if not one.confirmed]
     if unconfirmed:
         yield warn(
             what,

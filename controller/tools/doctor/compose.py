@@ -1,8 +1,12 @@
-"""The adapters of `doctor`: the real account, and the configured store."""
+"""The adapters of `doctor`: the real account, and the configured store.
+
+The checks of the account are here: the caller, the local clock, and the permissions of a role.
+"""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,22 +21,13 @@ from controller.bootstrap.account import AwsAccount, real_account, store_at
 from controller.core.policy import Policy
 from controller.core.policy.aws_location import AwsLocation
 from controller.errors import NoStoreError, StoreError
-from controller.operations.checks import Check, ok, warn
+from controller.operations.checks import Check, fail, ok, warn
 from controller.operations.live_checks.live_checks import LiveChecks
 from controller.ports.store import Exposure, Exposures, Store
 from controller.process.settings import Settings
-from controller.tools.doctor.account import (
-    clock_check,
-    permissions_check,
-    principal_of,
-    root_check,
-    undetermined_check,
-)
 from controller.tools.doctor.checks import Doctor
 from controller.tools.iam.policy_document import Job, aws_location, iam_policy
 from controller.tools.monitoring.compose import deployed, open_stack
-
-__all__ = ["live_doctor"]
 
 _WRITING: Final = re.compile(r"(?!dynamodb:)[a-z]+:(Update|Modify)\w+")
 
@@ -46,13 +41,14 @@ def live_doctor(settings: Settings, policy: Policy, role: str, file: Path) -> It
     """
     account = real_account()
     with _store(settings, account) as store:
-        checks = _AccountChecks(account, settings, policy, role)
-        alarms = account.alarms()
+        checks, alarms = _AccountChecks(account, settings, policy, role), account.alarms()
+        # When the target had a weight: never where no store is there yet, unknown where it fails.
+        exposures = None if isinstance(store, StoreError) else store
         live = LiveChecks(
             policy=policy,
             target=account.open(policy.target),
             metrics=account.metrics(),
-            exposures=_exposures(store),
+            exposures=_NoRollouts() if isinstance(store, NoStoreError) else exposures,
             catalogue=account.metric_list(),
             alarms=alarms,
             logs=account.log_counts(),
@@ -83,13 +79,6 @@ def _store(settings: Settings, account: AwsAccount) -> Iterator[Store | StoreErr
         yield store
 
 
-def _exposures(store: Store | StoreError) -> Exposures | None:
-    """Return what tells when a target had a weight; None: unknown, the store cannot be read."""
-    if isinstance(store, NoStoreError):
-        return _NoRollouts()
-    return None if isinstance(store, StoreError) else store
-
-
 class _NoRollouts(Exposures):
     """A store that is not there yet: no rollout ever had a weight."""
 
@@ -99,7 +88,7 @@ class _NoRollouts(Exposures):
 
 
 class _AccountChecks:
-    """Checks of the account: the caller, the clock of AWS, and the permissions of a role."""
+    """The checks that need the account: the caller, the clock, and the permissions of a role."""
 
     def __init__(self, account: AwsAccount, settings: Settings, policy: Policy, role: str) -> None:
         self._account = account
@@ -119,17 +108,21 @@ class _AccountChecks:
     def permission_checks(self) -> Iterator[Check]:
         """Yield the check of a tick's permissions, as IAM simulates them."""
         if not (self._role or self._caller.arn):
-            yield undetermined_check("the AWS caller is unknown", self._writes)
+            yield self._undetermined_check("the AWS caller is unknown")
             return
         principal = self._role or principal_of(self._caller.arn)
         if not principal:
-            yield root_check()
+            yield warn(
+                "permissions",
+                "not checked: these are credentials of the root user, not of the schedule's role",
+                "name the role: --role ARN",
+            )
             return
         try:
             client = self._account.client("iam")
             yield permissions_check(principal, decisions(client, principal, self._required))
         except NotSimulatedError as error:
-            yield undetermined_check(str(error), self._writes)
+            yield self._undetermined_check(str(error))
 
     @property
     def _required(self) -> Sequence[Mapping[str, Any]]:
@@ -138,14 +131,83 @@ class _AccountChecks:
         statements: Sequence[Mapping[str, Any]] = document["Statement"]
         return statements
 
-    @property
-    def _writes(self) -> Sequence[str]:
-        """What of that is tried only by writing."""
+    def _undetermined_check(self, reason: str) -> Check:
+        """Return a warning that permissions are unknown until used: some are tried only by writing.
+
+        reason: why IAM could not simulate them.
+        """
         actions = {action for one in self._required for action in one["Action"]}
-        return [*sorted(filter(_WRITING.fullmatch, actions)), "writes to the store"]
+        writes = [*sorted(filter(_WRITING.fullmatch, actions)), "writes to the store"]
+        return warn(
+            "permissions",
+            f"not checked ({reason}): whether {' and '.join(writes)} are allowed shows only when "
+            "they are used",
+            "compare the role with rolloutctl iam POLICY --for tick",
+        )
 
     @property
     def _where(self) -> AwsLocation:
         account = self._caller.arn.split(":")[4] if self._caller.arn else ""
         region = self._account.client("cloudwatch").meta.region_name
         return aws_location(account, region)
+
+
+# --- Clock ----------------------------------------------------------------------------------------
+
+# The Date header has whole seconds, and a response takes some time.
+CLOCK_TOLERANCE: Final = timedelta(seconds=5)
+# At 30 s, half of each evaluated minute belongs to another minute.
+CLOCK_SKEW_LIMIT: Final = timedelta(seconds=30)
+
+
+def clock_check(local: datetime, aws: datetime | None) -> Check:
+    """Return the check of the local clock against that of AWS.
+
+    aws: time of a response; None when no response had a Date header.
+    """
+    if aws is None:
+        return warn("clock", "not checked: no answer of AWS had a date", "run again")
+    skew = local - aws
+    side = "ahead of" if skew > timedelta() else "behind"
+    if abs(skew) <= CLOCK_TOLERANCE:
+        return ok("clock", "agrees with the clock of AWS")
+    text = f"{abs(skew).total_seconds():.0f} s {side} that of AWS"
+    remedy = "let the time service of this machine run (chrony, NTP), and run again"
+    is_small = abs(skew) <= CLOCK_SKEW_LIMIT
+    return warn("clock", text, remedy) if is_small else fail("clock", text, remedy)
+
+
+# --- Permissions, by IAM's policy simulator -------------------------------------------------------
+
+_SESSION: Final = re.compile(r"arn:([a-z-]+):sts::(\d{12}):assumed-role/([^/]+)/.+")
+_ROOT: Final = re.compile(r"arn:[a-z-]+:iam::\d{12}:root")
+
+
+def principal_of(caller: str) -> str:
+    """Return the ARN of the user or role whose policies apply to `caller`; empty: the root user.
+
+    The ARN of a session lacks the path of its role: a role with a path has to be named.
+    """
+    if _ROOT.fullmatch(caller):
+        return ""
+    session = _SESSION.fullmatch(caller)
+    return caller if session is None else f"arn:{session[1]}:iam::{session[2]}:role/{session[3]}"
+
+
+def permissions_check(principal: str, decisions: Mapping[tuple[str, str], str]) -> Check:
+    """Return the check that `principal` may do every action.
+
+    decisions: the decision of IAM's simulator for each action and resource.
+    """
+    denied = sorted(
+        {action for (action, _), decision in decisions.items() if decision != "allowed"}
+    )
+    action_count = len({action for action, _ in decisions})
+    if not denied:
+        text = f"{principal} may do all {action_count} actions of a tick, as IAM simulates it"
+        return ok("permissions", text)
+    return fail(
+        "permissions",
+        f"{principal} may not do {', '.join(denied)}",
+        "grant it: rolloutctl iam POLICY --for tick prints the policy of that role",
+    )

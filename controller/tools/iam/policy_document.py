@@ -3,7 +3,7 @@
 import pkgutil
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import Any, Final, NamedTuple
 
@@ -17,7 +17,7 @@ from controller.adapters.iam.permission import TABLE_JOBS as TABLE_JOBS
 from controller.adapters.iam.permission import Job as Job
 from controller.adapters.stores.dynamodb import items
 from controller.bootstrap.account import real_account
-from controller.core.policy import Policy, SecretReference
+from controller.core.policy import Policy
 from controller.core.policy.aws_location import AwsLocation
 from controller.core.policy.notify import Recipient
 from controller.core.policy.sources import SourceSpec
@@ -102,29 +102,22 @@ def leading_keys(policies: Iterable[Policy], where: AwsLocation) -> list[str]:
     patterns: list[str] = []
     for policy in sorted(policies, key=lambda one: one.name):
         patterns += [items.name_key(policy.name)["S"], items.history_key(f"{policy.name}#*")["S"]]
-        patterns += request_keys([policy])
+        patterns += _keys_of_ids(items.request_key, [policy])
         target = next(iter(policy.target.arns(where).get("target", ())), policy.target.name)
         locks = policy.target.locks(target)
         patterns += [items.lock_key(lock)["pk"]["S"] for lock in locks]
     return list(dict.fromkeys(patterns))
 
 
-def fix_keys(policies: Iterable[Policy]) -> list[str]:
-    """Return the partition keys of what allows rollouts of these policies as fixes, as patterns.
+def _keys_of_ids(
+    key: Callable[[str], Mapping[str, Mapping[str, str]]], policies: Iterable[Policy]
+) -> list[str]:
+    """Return the partition keys that `key` makes of the ids of these policies, as patterns.
 
     Without a policy, those of all.
     """
     ids = [f"{name}#*" for name in sorted({policy.name for policy in policies})]
-    return [items.fix_key(one)["pk"]["S"] for one in ids or ["*"]]
-
-
-def request_keys(policies: Iterable[Policy]) -> list[str]:
-    """Return the partition keys of requests for rollbacks of these policies, as patterns.
-
-    Without a policy, those of all.
-    """
-    ids = [f"{name}#*" for name in sorted({policy.name for policy in policies})]
-    return [items.request_key(one)["pk"]["S"] for one in ids or ["*"]]
+    return [key(one)["pk"]["S"] for one in ids or ["*"]]
 
 
 def _declared_arns(policies: Sequence[Policy], where: AwsLocation) -> dict[str, Sequence[str]]:
@@ -146,16 +139,16 @@ def _declared_arns(policies: Sequence[Policy], where: AwsLocation) -> dict[str, 
     named += [source.arns(where) for source in sources]
     of_sources = [source.secret_reference for source in sources]
     references = [*(recipient.secret_reference for recipient in recipients), *of_sources]
-    named += [
-        {
-            "secret": _secret_arns(references, where),
-            "parameter": _parameter_arns(references, where),
-        },
-        {
-            "source_secret": _secret_arns(of_sources, where),
-            "source_parameter": _parameter_arns(of_sources, where),
-        },
-    ]
+    for prefix, given in (("", references), ("source_", of_sources)):
+        known = [one for one in given if one is not None]
+        # Secrets Manager appends six characters to the name of a secret in its ARN.
+        secrets = [
+            where.full_arn(one.secret, "secretsmanager", "secret:{}-??????")
+            for one in known
+            if one.secret
+        ]
+        parameters = [arn for one in known if (arn := one.parameter_arn(where))]
+        named.append({f"{prefix}secret": secrets, f"{prefix}parameter": parameters})
     merged = defaultdict[str, set[str]](set)
     for arns in named:
         for name, values in arns.items():
@@ -166,20 +159,6 @@ def _declared_arns(policies: Sequence[Policy], where: AwsLocation) -> dict[str, 
 def _sources_of(policies: Iterable[Policy]) -> list[SourceSpec]:
     sources = [metric.source for policy in policies for metric in policy.metrics.values()]
     return [source for source in dict.fromkeys(sources) if source is not None]
-
-
-def _secret_arns(references: Iterable[SecretReference | None], where: AwsLocation) -> list[str]:
-    # Secrets Manager appends six characters to the name of a secret in its ARN.
-    return [
-        where.full_arn(reference.secret, "secretsmanager", "secret:{}-??????")
-        for reference in references
-        if reference is not None and reference.secret
-    ]
-
-
-def _parameter_arns(references: Iterable[SecretReference | None], where: AwsLocation) -> list[str]:
-    arns = [one.parameter_arn(where) for one in references if one is not None]
-    return [arn for arn in arns if arn]
 
 
 def _log_arns(policy: Policy, where: AwsLocation) -> Mapping[str, Sequence[str]]:
@@ -321,8 +300,8 @@ def iam_policy(
         _ALL: [*ALL_KEYS],
         items.OWNER: [items.RECIPIENTS, items.RULES],
         items.FORMAT: [items.FORMAT],
-        items.FIX: fix_keys(policies if bound else ()),
-        items.LOWER: request_keys(policies if bound else ()),
+        items.FIX: _keys_of_ids(items.fix_key, policies if bound else ()),
+        items.LOWER: _keys_of_ids(items.request_key, policies if bound else ()),
     }
     statements = [
         _statement(
@@ -398,25 +377,22 @@ def template_parameters(
         if {Job.TICK, Job.START} & set(permission.jobs)
         and (name := _NAME.search(permission.resource))
     }
-    arns = {_parameter(name): arns_by_name.get(name, ()) for name in sorted(used - {"table"})}
+    arns = {
+        f"{''.join(map(str.capitalize, re.split('[_-]', name)))}Arns": arns_by_name.get(name, ())
+        for name in sorted(used - {"table"})
+    }
     names = sorted({policy.name for policy in policies}) if bound else []
     item_keys = leading_keys(policies, where) if bound else ALL_KEYS
-    of_fixes = fix_keys(policies if bound else ())
+    of_fixes = _keys_of_ids(items.fix_key, policies if bound else ())
     return {**arns, "PolicyNames": names, "TableKeys": item_keys, "FixKeys": of_fixes}
-
-
-def _parameter(name: str) -> str:
-    return "".join(word.capitalize() for word in re.split("[_-]", name)) + "Arns"
 
 
 def _arns(resource: str, arns: Mapping[str, Sequence[str]]) -> list[str]:
     """Return the ARNs of `resource`, one for each ARN of the name that it has in braces."""
     name = _NAME.search(resource)
-    return (
-        [resource]
-        if name is None
-        else [resource.replace(name[0], arn) for arn in arns.get(name[1], ())]
-    )
+    if name is None:
+        return [resource]
+    return [resource.replace(name[0], arn) for arn in arns.get(name[1], ())]
 
 
 def _statement(

@@ -3,9 +3,9 @@
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -30,7 +30,6 @@ from controller.tools.iam.policy_document import (
     packages_of,
     template_parameters,
 )
-from controller.tools.iam.size_limits import check_stack, document_note
 
 _ACCOUNT_ID = re.compile(r"\d{12}")
 _TABLE = "rollouts"  # the default of the stack
@@ -82,7 +81,7 @@ class IamData(Immutable):
     "--bound, but --unbound with --parameters.",
 )
 @click.option(
-    "--status-page", "page", type=options.PagePlace(), metavar="s3://BUCKET/KEY",
+    "--status-page", "page", type=options.PAGE_PLACE, metavar="s3://BUCKET/KEY",
     help="The status page that the role writes.",
 )  # fmt: skip
 @click.option("--live", is_flag=True, help="Read the account, the region and the keys from AWS.")
@@ -130,21 +129,16 @@ def iam(
     has the tag rolloutctl-recording.
     """
     selected_jobs = [Job(one) for one in jobs]
-    unnamed = [
-        selected_job
-        for selected_job in selected_jobs
-        if selected_job in _FUNCTION_JOBS and not policies
-    ]
-    if unnamed:
-        raise UsageError(f"a role for {unnamed[0]} needs a POLICY: it names the target")
+    for job in selected_jobs:
+        if job in _FUNCTION_JOBS and not policies:
+            raise UsageError(f"a role for {job} needs a POLICY: it names the target")
     loaded = [load_policy(path) for path in policies]
     location, live_keys = _role_scope(loaded, account, region, live=live)
     url = call.store_url or os.environ.get("ROLLOUTCTL_STORE")
     store_location = settings.parse_store_url(url) if url else None
-    function_key_arns = _check_key_arns("--kms-key", keys)
-    key_arns = KeyArns(
-        [*function_key_arns, *live_keys], _check_key_arns("--secret-key", secret_keys)
-    )
+    _check_key_arns("--kms-key", keys)
+    _check_key_arns("--secret-key", secret_keys)
+    key_arns = KeyArns([*keys, *live_keys], secret_keys)
     if bound and not loaded:
         raise UsageError("--bound needs a POLICY: it names the items")
     if isinstance(page, settings.FilePage):
@@ -251,11 +245,63 @@ def _role_scope(
     return aws_location(account, region), []
 
 
-def _check_key_arns(option: str, keys: Sequence[str]) -> Sequence[str]:
+def _check_key_arns(option: str, keys: Sequence[str]) -> None:
     for key in keys:
         if _KEY_ARN.fullmatch(key) is None:
             raise UsageError(
                 f"{option} is the ARN of a key, and not an alias: arn:aws:kms:...:key/...; not "
                 f"{key!r}"
             )
-    return keys
+
+
+# --- What AWS takes of it -------------------------------------------------------------------------
+
+
+INLINE_CHARACTERS: Final = 10_240  # of all inline policies of a role
+MANAGED_CHARACTERS: Final = 6_144  # of one managed policy
+PARAMETER_BYTES: Final = 4_096  # of the value of one parameter of a stack
+
+_SPLIT_STACK: Final = (
+    "deploy a stack for some of these policies, and others for the rest: "
+    "iam --parameters --bound A.yaml B.yaml, with CreateTable=no but for the first"
+)
+
+
+def document_characters(document: Mapping[str, Any]) -> int:
+    """Return the characters of a policy as IAM counts them: without white space."""
+    return len("".join(json.dumps(document).split()))
+
+
+def document_note(document: Mapping[str, Any]) -> str:
+    """Return where a printed document fits; empty: anywhere. Raises UsageError: nowhere."""
+    size = document_characters(document)
+    if size > INLINE_CHARACTERS:
+        raise UsageError(
+            f"the document has {size:,} characters, and AWS takes {INLINE_CHARACTERS:,} in the "
+            "inline policies of a role: print it for some of these policies at a time, and attach "
+            f"each as a managed policy ({MANAGED_CHARACTERS:,} characters at most)"
+        )
+    if size > MANAGED_CHARACTERS:
+        return (
+            f"note: the document has {size:,} characters, and a managed policy "
+            f"{MANAGED_CHARACTERS:,} at most: make it an inline policy of the role, the only one"
+        )
+    return ""
+
+
+def check_stack(parameters: Mapping[str, str], tick: Mapping[str, Any]) -> None:
+    """Raise UsageError when CloudFormation or IAM does not take what the stack is made of.
+
+    tick: the policy that the role of a tick has with these parameters; the longest of the stack.
+    """
+    for name, value in parameters.items():
+        if (size := len(value.encode())) > PARAMETER_BYTES:
+            raise UsageError(
+                f"the parameter {name} has {size:,} bytes, and CloudFormation takes "
+                f"{PARAMETER_BYTES:,}: {_SPLIT_STACK}"
+            )
+    if (size := document_characters(tick)) > INLINE_CHARACTERS:
+        raise UsageError(
+            f"the role of the tick would have a policy of {size:,} characters, and AWS takes "
+            f"{INLINE_CHARACTERS:,}: {_SPLIT_STACK}"
+        )

@@ -1,14 +1,22 @@
-"""The draft of a policy: what it watches, and the steps that its gates can decide."""
+"""The draft of a policy: what it watches, the steps that its gates can decide, and its text."""
 
-from collections.abc import Callable, Iterator, Sequence
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
-from typing import Final, TypeAlias
+from pathlib import Path
+from typing import Final
 
 from controller.core.policy import Policy, TargetSpec
 from controller.core.policy.judge_settings import RATE_SAMPLES
 from controller.core.policy.metric import RequestSource
+from controller.core.units import count_text, format_duration, format_percent, number_text
 from controller.immutable import Immutable, replace
-from controller.tools.init.survey import CountedPaths, Survey
+from controller.policy_file.loader import loads
+from controller.render.text_templates import text_of
+from controller.safe_text import printable
+from controller.tools.init.survey import CountedPaths, Survey, function_source
+from controller.tools.plan.long_step import long_step_text
 from controller.tools.plan.power import StepPower, power_of
 
 SUCCESS: Final = "success"
@@ -98,15 +106,11 @@ class Draft(Immutable):
         return max(1, min(_QUIET_SAMPLES, int(first * _QUIET_SHARE)))
 
 
-PolicyOf: TypeAlias = Callable[[Draft], Policy]
-
-
-def with_steps(draft: Draft, policy_of: PolicyOf) -> Draft:
+def with_steps(draft: Draft) -> Draft:
     """Return `draft` with the first steps whose success rate is decided at its request rate.
 
     A latency gates the steps in which it can be judged. Without a known rate these are the usual
     steps. Without any steps that decide, each bakes a day and windows are compared.
-    policy_of: the policy that a draft describes.
     """
     rate = draft.survey.per_minute
     if rate is None:
@@ -161,24 +165,91 @@ def _measured(draft: Draft, powers: Sequence[StepPower]) -> Draft:
     alone = draft.survey.counts is CountedPaths.CANARY
     steps = []
     for step, power in zip(draft.steps, powers, strict=True):
-        undecided = _undecided(power) & {LATENCY, LATENCY_AT_100}
-        (success,) = (
-            criterion
-            for criterion in power.criteria
-            if criterion.criterion in (SUCCESS, SUCCESS_AT_100)
-        )
-        steps.append(
-            replace(
-                step,
-                criteria=tuple(
-                    criterion for criterion in step.criteria if criterion not in undecided
-                ),
-                requests=power.requests,
-                smallest=success.smallest_detectable if alone else None,
-            )
-        )
+        open_latencies = _undecided(power) & {LATENCY, LATENCY_AT_100}
+        kept = tuple(name for name in step.criteria if name not in open_latencies)
+        (success,) = (one for one in power.criteria if one.criterion in (SUCCESS, SUCCESS_AT_100))
+        smallest = success.smallest_detectable if alone else None
+        steps.append(replace(step, criteria=kept, requests=power.requests, smallest=smallest))
     return replace(draft, steps=tuple(steps))
 
 
 def _undecided(power: StepPower) -> set[str]:
     return {criterion.criterion for criterion in power.criteria if criterion.shortfalls}
+
+
+# --- The text -------------------------------------------------------------------------------------
+
+
+_TEMPLATE: Final = Path(__file__).with_name("draft.yaml")
+
+# Texts that YAML reads as text without quotes.
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_/-]*( [A-Za-z0-9_/-]+)*")
+_NO_TEXT: Final = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})
+
+_FLAG_ADVICE: Final = (
+    "The flag in docs/lambda-variable.md counts each path by itself: add it to the function, leave "
+    "it in for a day, and run `rolloutctl init` again."
+)
+
+
+def policy_of(draft: Draft) -> Policy:
+    """Return the policy that `draft` describes."""
+    return loads(policy_text(draft), f"{draft.name}.yaml")
+
+
+def policy_text(draft: Draft) -> str:
+    """Return the policy file of `draft`, with comments that say why."""
+
+    def mapping(values: Mapping[str, str]) -> str:
+        pairs = (f"{yaml_text(name)}: {yaml_text(value)}" for name, value in values.items())
+        return f"{{{', '.join(pairs)}}}"
+
+    target, family, days = draft.target, draft.source.metrics, draft.survey.baseline_days
+    values = target.model_dump()
+    fields = type(target).model_fields
+    compared = draft.measures_both and {LATENCY, LATENCY_AT_100} <= {*draft.criteria}
+    rate = draft.survey.per_minute or 0.0
+    text = text_of(
+        _TEMPLATE,
+        long_step=long_step_text(rate) if compared and len(draft.steps) > 1 else "",
+        draft=draft,
+        survey=draft.survey,
+        source=draft.source,
+        family=family,
+        function=function_source(target.short_name),
+        variable=next(iter(target.settings(0))),
+        fields=[(name, values[name], one.description) for name, one in fields.items()],
+        # Whether no metric counts the canary alone.
+        mixed=draft.survey.counts is CountedPaths.BOTH,
+        # The metrics of successes, or that of failures, by name.
+        answers=draft.successes or (("failures", family.failures),),
+        zero=", missing: zero" if family.zero else "",
+        baseline="24h" if days <= 1 else f"{days}d",
+        gates_differ=any(step.criteria != draft.steps[0].criteria for step in draft.steps),
+        flag_advice=_FLAG_ADVICE,
+        rate_samples=RATE_SAMPLES,
+        rule_of_three=_rule_of_three,
+        mapping=mapping,
+        yaml_text=yaml_text,
+        printable=printable,
+        number_text=number_text,
+        duration=format_duration,
+        percent=lambda share: format_percent(share, 1),
+        requests_text=lambda requests: count_text(round(requests), "request"),
+    )
+    return f"{text}\n"
+
+
+def _rule_of_three(step: StepPlan) -> str:
+    """Return what requests without a failure rule out at 95% confidence (3 / n)."""
+    requests = max(step.requests or 0, 3)
+    limit = format_percent(min(3 / requests, 1), 1)
+    return (
+        f"{count_text(round(requests), 'request')} without a failure rule out {limit} of failures"
+    )
+
+
+def yaml_text(text: str) -> str:
+    """Return `text`, one printable line, as YAML reads it back."""
+    plain = _PLAIN.fullmatch(text) and text.lower() not in _NO_TEXT
+    return text if plain else json.dumps(text, ensure_ascii=False)

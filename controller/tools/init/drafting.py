@@ -8,12 +8,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Final, TypeAlias
 
+from controller.bootstrap.account import real_account
 from controller.core.policy import TargetSpec
+from controller.core.policy.kind_registry import load
 from controller.core.policy.metric import RequestSource
 from controller.errors import MetricsError, UsageError
-from controller.immutable import Immutable, field
+from controller.immutable import Immutable, field, replace
 from controller.policy_file.named_target import named_target
-from controller.ports.drafting import Chooser, FoundTarget, drafted_kinds, one_of
+from controller.ports.drafting import Chooser, Finder, FoundTarget, drafted_kinds, one_of
 from controller.ports.metrics import MetricDirectory, MetricSource
 from controller.tools.init.draft import Draft
 from controller.tools.init.survey import (
@@ -56,6 +58,20 @@ class AccountView(Immutable):
     directory: MetricDirectory
     metrics: MetricSource
     now: datetime
+
+
+def live_account() -> AccountView:
+    """Return the view of the account of the AWS variables and the profile.
+
+    Raises UsageError when there is no region, or no credentials.
+    """
+    account = real_account()
+
+    def find(model: type[TargetSpec], names: Mapping[str, str], chooser: Chooser) -> FoundTarget:
+        finder: Finder = load(model.drafted_by)
+        return finder(account, names, chooser)
+
+    return AccountView(find, account.metric_list(), account.metrics(), account.clock.now())
 
 
 class Drafted(Immutable):
@@ -113,10 +129,9 @@ def offline_draft(given: Given) -> Drafted:
 def _drafted(
     given: Given, found: FoundTarget, source: RequestSource, survey: Survey, *notes: str
 ) -> Drafted:
-    """Return the draft of the target that was found."""
     target = found.target
     if given.per_minute is not None:
-        survey = survey.at(given.per_minute)
+        survey = replace(survey, per_minute=given.per_minute)
     name = given.name or policy_name(target.short_name)
     draft = Draft(name, target, source, survey, found.weight)
     return Drafted(draft, found.live or target, (*found.notes, *filter(None, notes)))
@@ -133,7 +148,12 @@ def live_draft(account: AccountView, given: Given, chooser: Chooser) -> Drafted:
     """
     found = account.find(kind_of(given.names), given.names, chooser)
     source, problem = _source(account, given, found.target, chooser)
-    survey = _survey(account, source, found)
+    try:
+        # At an unclear weight, traffic at 0% is not concluded from anything.
+        weight = 100 if found.weight is None else found.weight
+        survey = measure(account.metrics, source, found.target, weight, account.now)
+    except MetricsError as error:
+        survey = unmeasured(source, str(error))
     shared = _shared(source, survey) if found.weight == 0 else ""
     return _drafted(given, found, source, survey, problem, survey.problem, shared)
 
@@ -199,15 +219,6 @@ def _is_wanted(source: RequestSource, given: Given, function: str) -> bool:
     if kind == SourceKind.FLAG and source.resource not in (function, policy_name(function)):
         return False
     return given.metrics in (None, kind)
-
-
-def _survey(account: AccountView, source: RequestSource, found: FoundTarget) -> Survey:
-    try:
-        # At an unclear weight, traffic at 0% is not concluded from anything.
-        weight = 100 if found.weight is None else found.weight
-        return measure(account.metrics, source, found.target, weight, account.now)
-    except MetricsError as error:
-        return unmeasured(source, str(error))
 
 
 def _shared(source: RequestSource, survey: Survey) -> str:

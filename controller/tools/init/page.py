@@ -99,7 +99,6 @@ class Written(Immutable):
 
 
 def init_data(written: Written) -> InitData:
-    """Return what was written."""
     draft, policy = written.draft, written.policy
     survey = draft and draft.survey
     return InitData(

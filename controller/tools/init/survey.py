@@ -16,7 +16,7 @@ from controller.core.policy.targets.appconfig import FLAG_METRICS
 from controller.core.policy.targets.lambda_alias import THROTTLED
 from controller.core.units import floor_to
 from controller.errors import MetricsError
-from controller.immutable import Immutable, replace
+from controller.immutable import Immutable
 from controller.ports import api_gateway
 from controller.ports.metrics import Dimensions, MetricDirectory, MetricSource
 from controller.safe_text import first_unprintable, has_workflow_command
@@ -168,10 +168,6 @@ class Survey(Immutable):
     per_minute: float | None = None
     baseline_days: int = 0
     problem: str = ""
-
-    def at(self, per_minute: float) -> "Survey":
-        """Return the same with another request rate."""
-        return replace(self, per_minute=per_minute)
 
 
 def measure(

@@ -17,7 +17,6 @@ from click.shell_completion import CompletionItem
 from controller.cli import options
 from controller.cli.call import CommandContext
 from controller.cli.result import Result
-from controller.core.policy import Policy
 from controller.core.policy.model import POLICY_NAME_PATTERN
 from controller.errors import RolloutError, UsageError
 from controller.immutable import replace
@@ -28,18 +27,17 @@ from controller.policy_file.shipped import named_copy, shipped_names
 from controller.ports.drafting import drafted_kinds
 from controller.process import logging
 from controller.safe_text import printable
-from controller.tools.init.compose import live_account
-from controller.tools.init.draft import Draft, with_steps
+from controller.tools.init.draft import policy_of, policy_text, with_steps, yaml_text
 from controller.tools.init.drafting import (
     Drafted,
     Given,
     kind_of,
+    live_account,
     live_draft,
     offline_draft,
     policy_name,
 )
 from controller.tools.init.page import Written, init_data, init_page
-from controller.tools.init.policy_text import policy_text, yaml_text
 from controller.tools.init.survey import SourceKind
 from controller.tools.plan.verb import start_answer
 
@@ -178,21 +176,23 @@ def init(
         name=name,
     )
     _check_names(given)
+    short_name = name or _name_of(given)
     if shipped is not None and (kind or per_minute):
         raise UsageError(
             "--from copies a policy as it is: --metrics and --requests-per-minute are for a new one"
         )
     if shipped is not None:
-        copy = named_copy(
-            shipped, _values(given), yaml_text(given.resource) if given.resource else ""
-        )
+        values = {"name": short_name} if short_name else {}
+        values |= {f"target.{key}": yaml_text(value) for key, value in given.names.items()}
+        copy = named_copy(shipped, values, yaml_text(resource) if resource else "")
         policy = loads(copy.text, f"{copy.name}.yaml")
         path = _write(output or Path(f"{copy.name}.yaml"), copy.text, force=force)
-        notes = (
-            [f"names of the example are left in it: {', '.join(copy.left)}"] if copy.left else []
-        )
+        left = ", ".join(copy.left)
+        notes = [f"names of the example are left in it: {left}"] if left else []
         return _result(Written(path, policy, None, notes))
-    _check_free(given, output, force=force)
+    file = output or (Path(f"{short_name}.yaml") if short_name else None)
+    if file is not None and file.exists() and not force:  # before the account is read
+        raise UsageError(_EXISTS.format(file))
     terminal = TerminalChooser()
     if offline:
         drafted = offline_draft(_with_answers(given, terminal) if terminal.interactive else given)
@@ -239,13 +239,6 @@ def _with_answers(given: Given, terminal: TerminalChooser) -> Given:
 # --- The file -------------------------------------------------------------------------------------
 
 
-def _values(given: Given) -> dict[str, str]:
-    """Return what replaces the values of a shipped policy, by path."""
-    values = {f"target.{name}": yaml_text(value) for name, value in given.names.items()}
-    name = given.name or _name_of(given)
-    return {"name": name, **values} if name else values
-
-
 def _name_of(given: Given) -> str:
     """Return what a policy is called after the names that are given; empty: they do not tell."""
     model = kind_of(given.names)
@@ -260,8 +253,8 @@ def _written(
     call: CommandContext | None, drafted: Drafted, output: Path | None, *, force: bool
 ) -> Result:
     """Write a draft, and return it. call: asks the account whether it would start; None: not."""
-    draft = with_steps(drafted.draft, _policy_of)
-    policy = _policy_of(draft)
+    draft = with_steps(drafted.draft)
+    policy = policy_of(draft)
     path = _write(output or Path(f"{draft.name}.yaml"), policy_text(draft), force=force)
     written = Written(path, policy, draft, drafted.notes, drafted.live)
     if call is not None:
@@ -278,18 +271,6 @@ def _result(written: Written) -> Result:
         page=lambda: init_page(written),
         notes=[f"note: {note}" for note in written.notes],
     )
-
-
-def _policy_of(draft: Draft) -> Policy:
-    return loads(policy_text(draft), f"{draft.name}.yaml")
-
-
-def _check_free(given: Given, output: Path | None, *, force: bool) -> None:
-    """Raise UsageError where a file is in the way, before the account is read."""
-    name = given.name or _name_of(given)
-    path = output or (Path(f"{name}.yaml") if name else None)
-    if path is not None and path.exists() and not force:
-        raise UsageError(_EXISTS.format(path))
 
 
 def _write(path: Path, text: str, *, force: bool) -> Path:

@@ -10,11 +10,7 @@ from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.judge.series import query
 from controller.core.observation import MetricQuery, Span
 from controller.core.policy import Metric, Policy
-from controller.core.policy.comparison import (
-    Comparison,
-    Increase,
-    Level,
-)
+from controller.core.policy.comparison import Comparison, Increase, Level
 from controller.core.units import (
     MINUTE_S,
     floor_to,
@@ -47,11 +43,6 @@ class MetricView(Immutable):
     def title(self) -> str:
         """Name and statistic: `latency p95`."""
         return f"{self.name or self.alias} {self.metric.statistic}"
-
-    @property
-    def additive(self) -> bool:
-        """True for a statistic that adds up over minutes."""
-        return self.metric.is_count
 
     @property
     def query(self) -> MetricQuery:

@@ -38,9 +38,6 @@ _TOPIC: Final = "Topic"
 _MOMENTS: Final = re.compile(r'(, )?\\"vertical\\": \[[^\]]*\]')
 
 
-# --- Template -------------------------------------------------------------------------------------
-
-
 def template_of(monitoring: Monitoring, deployed: Template = NO_TEMPLATE) -> Template:
     """Return the CloudFormation template; graphs show the region of the stack.
 
@@ -56,7 +53,9 @@ def template_of(monitoring: Monitoring, deployed: Template = NO_TEMPLATE) -> Tem
 
 def _resources(monitoring: Monitoring, deployed: Template) -> dict[str, Any]:
     deployed_resources = deployed.get("Resources", {})
-    resources = _topic(monitoring.name, monitoring.emails or _emails(deployed_resources))
+    old = map(properties, deployed_resources.values())
+    old_emails = [one["Endpoint"] for one in old if one.get("Protocol") == "email"]
+    resources = _topic(monitoring.name, monitoring.emails or old_emails)
     actions = [{"Ref": _TOPIC}] if resources else []
     for name, resource in deployed_resources.items():
         if properties(resource).get("AlarmName") in monitoring.alarms_without_baseline:
@@ -65,16 +64,24 @@ def _resources(monitoring: Monitoring, deployed: Template) -> dict[str, Any]:
                 "Properties": {**properties(resource), "AlarmActions": actions},
             }
     for alarm in monitoring.alarms:
-        criterion = alarm.name.removeprefix(f"{monitoring.name}-")
-        resources[_unique(f"Alarm{_logical_id(criterion)}", resources)] = {
+        # A logical id has only letters and digits: `a-b` and `a.b` would have the same one.
+        words = re.findall("[A-Za-z0-9]+", alarm.name.removeprefix(f"{monitoring.name}-"))
+        identity = f"Alarm{''.join(word[0].upper() + word[1:] for word in words)}"
+        while identity in resources:
+            identity += "X"
+        resources[identity] = {
             "Type": "AWS::CloudWatch::Alarm",
             "Properties": alarm_properties(alarm, actions),
         }
+    body = json.dumps(dashboard_body(monitoring.dashboard, "\0"), ensure_ascii=False)
     resources["Dashboard"] = {
         "Type": "AWS::CloudWatch::Dashboard",
         "Properties": {
             "DashboardName": monitoring.dashboard.name,
-            "DashboardBody": _dashboard_body_property(monitoring),
+            # CloudFormation substitutes the region in it, and nothing else.
+            "DashboardBody": {
+                "Fn::Sub": body.replace("${", "${!").replace(json.dumps("\0"), f'"{_REGION}"')
+            },
         },
     }
     return resources
@@ -93,27 +100,6 @@ def _topic(name: str, emails: Collection[str]) -> dict[str, Any]:
     }
     topic = {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": name}}
     return {_TOPIC: topic, **subscriptions}
-
-
-def _emails(resources: Mapping[str, Any]) -> tuple[str, ...]:
-    properties_of_resources = map(properties, resources.values())
-    return tuple(
-        resource["Endpoint"]
-        for resource in properties_of_resources
-        if resource.get("Protocol") == "email"
-    )
-
-
-def _logical_id(name: str) -> str:
-    """Return `name` as a logical id, which has only letters and digits: AuthFailures."""
-    return "".join(one[0].upper() + one[1:] for one in re.findall("[A-Za-z0-9]+", name))
-
-
-def _unique(identity: str, resources: dict[str, Any]) -> str:
-    """Return a logical id that is not used yet: `a-b` and `a.b` have the same one."""
-    while identity in resources:
-        identity += "X"
-    return identity
 
 
 def properties(resource: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -168,9 +154,8 @@ def _metric_properties(alarm: CriterionAlarm) -> dict[str, Any]:
     if single_query is None:
         return {"Metrics": [_metric_query(line) for line in alarm.lines]}
     standard = single_query.statistic in _STATISTICS
-    low_samples = (
-        {"EvaluateLowSampleCountPercentile": "ignore"} if alarm.ignores_few_samples else {}
-    )
+    ignored = alarm.ignores_few_samples
+    low_samples = {"EvaluateLowSampleCountPercentile": "ignore"} if ignored else {}
     return {
         **_metric(single_query),
         "Statistic" if standard else "ExtendedStatistic": single_query.statistic,
@@ -202,12 +187,6 @@ def _metric(query: MetricQuery) -> dict[str, Any]:
 # --- Dashboard ------------------------------------------------------------------------------------
 
 
-def _dashboard_body_property(monitoring: Monitoring) -> dict[str, str]:
-    """Return the dashboard body, in which CloudFormation substitutes only the region."""
-    text = json.dumps(dashboard_body(monitoring.dashboard, "\0"), ensure_ascii=False)
-    return {"Fn::Sub": text.replace("${", "${!").replace(json.dumps("\0"), f'"{_REGION}"')}
-
-
 def dashboard_body(dashboard: Dashboard, region: str) -> dict[str, Any]:
     """Return the body of the dashboard; its graphs keep their own periods."""
     text = {"markdown": dashboard.text}
@@ -226,7 +205,7 @@ def _position(x: int, y: int, width: int, height: int) -> dict[str, Any]:
 
 def _graph(widget: Widget, moments: Sequence[Moment], region: str) -> dict[str, Any]:
     axes = {"left": widget.left, "right": widget.right}
-    horizontal = [_horizontal(bound) for bound in widget.bounds]
+    horizontal = [{"value": one.value, "label": one.label, **_side(one)} for one in widget.bounds]
     vertical = [
         {"value": f"{moment.at:%Y-%m-%dT%H:%M:%SZ}", "label": moment.label} for moment in moments
     ]
@@ -248,12 +227,11 @@ def _graph(widget: Widget, moments: Sequence[Moment], region: str) -> dict[str, 
 
 def _metric_row(line: Line) -> list[Any]:
     """Return a series in the array syntax of dashboards: the metric, then its options."""
-    side = {"yAxis": "right"} if line.right else {}
     options: Mapping[str, Any] = {
         "id": line.id,
         "label": line.label,
         "visible": line.visible,
-        **side,
+        **_side(line),
     }
     if line.query is None:
         return [{**options, "expression": line.expression}]
@@ -263,6 +241,5 @@ def _metric_row(line: Line) -> list[Any]:
     return [query.namespace, query.name, *words, {**options, **statistic}]
 
 
-def _horizontal(bound: BoundLine) -> dict[str, Any]:
-    side = {"yAxis": "right"} if bound.right else {}
-    return {"value": bound.value, "label": bound.label, **side}
+def _side(line: Line | BoundLine) -> dict[str, str]:
+    return {"yAxis": "right"} if line.right else {}

@@ -50,15 +50,11 @@ class MonitoringRemoval(Immutable):
     """Whether there was one to remove."""
 
 
-class Email(click.ParamType[str]):
-    """An email address that SNS accepts."""
-
-    name = "address"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if _EMAIL.fullmatch(value) is None:
-            self.fail(f"{value!r} is no address like oncall@example.com", param, ctx)
-        return str(value)
+def _email(text: str) -> str:
+    """Return an email address that SNS accepts."""
+    if _EMAIL.fullmatch(text) is None:
+        raise ValueError(f"{text!r} is no address like oncall@example.com")
+    return text
 
 
 def _deploy_options(verb: Callable[..., Result]) -> Callable[..., int]:
@@ -71,7 +67,7 @@ def _deploy_options(verb: Callable[..., Result]) -> Callable[..., int]:
     verb = click.option(
         "--email",
         "emails",
-        type=Email(),
+        type=options.Parsed("address", _email),
         multiple=True,
         metavar="ADDRESS",
         help="Whom the alarms write to, through an SNS topic; may be given more than once. SNS "

@@ -1,7 +1,5 @@
 """Records an account: the clients, and what no recording may write to."""
 
-from collections.abc import Iterator
-from functools import partial
 from typing import Final
 
 from controller.adapters.recorder.reads import record_reads
@@ -50,19 +48,14 @@ def _refuse_owned(
         raise UsageError(f"--write: the third value is the ARN of a rule, not {rule!r}")
     function = function.rpartition(":function:")[2]  # a name, or the end of an ARN
     owned = {f"function:{function}", f"function:{function}:{alias}", rule}
-    for target, rollout_id in _owned_targets(settings, account):
-        if target == rule or any(target.endswith(f":{one}") for one in owned):
-            raise UsageError(
-                f"--write: {rollout_id} owns {target}; name resources that no rollout owns"
-            )
-
-
-def _owned_targets(settings: Settings, account: AwsAccount) -> Iterator[tuple[str, str]]:
-    """Yield target and id of each rollout that has not ended, or is still watched."""
-    opening = partial(store_at, settings.store, account, must_exist=True, writes=False)
     try:
-        with opening() as store:
+        with store_at(settings.store, account, must_exist=True, writes=False) as store:
+            # Each that has not ended, or is still watched.
             for rollout_id in store.active(account.clock.now()):
-                yield store.load(rollout_id).target, rollout_id
+                target = store.load(rollout_id).target
+                if target == rule or any(target.endswith(f":{one}") for one in owned):
+                    raise UsageError(
+                        f"--write: {rollout_id} owns {target}; name resources that no rollout owns"
+                    )
     except NoStoreError:
         return

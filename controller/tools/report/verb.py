@@ -37,7 +37,7 @@ class ReportData(Immutable):
 @click.command()
 @click.argument("rollout", metavar="ROLLOUT")
 @click.option(
-    "--html", "place", type=options.PagePlace(), metavar="FILE|s3://BUCKET/KEY",
+    "--html", "place", type=options.PAGE_PLACE, metavar="FILE|s3://BUCKET/KEY",
     help="Where the page is written. Default: a file of the rollout's name in this folder, like "
     "checkout-1.html.",
 )  # fmt: skip

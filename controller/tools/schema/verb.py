@@ -1,14 +1,26 @@
 """The verb `schema`: prints the JSON Schema of policies, and of what verbs print as JSON."""
 
+import ast
 import json
+import sys
+import types
+import typing
 from collections.abc import Mapping
-from typing import Any, Final
+from datetime import datetime
+from enum import StrEnum
+from functools import cache
+from inspect import getsource
+from itertools import pairwise
+from types import NoneType
+from typing import Any, Final, get_args, get_origin
 
 import click
+from msgspec.structs import fields
 
 from controller.cli import options
 from controller.cli.call import CommandContext
 from controller.cli.completion import CompletionData
+from controller.cli.logs import LogsData
 from controller.cli.result import ErrorData, Result
 from controller.cli.rollback import BareRollbackData, RequestedRollbackData, RollbackData
 from controller.cli.set_weight import SetWeightData
@@ -20,30 +32,24 @@ from controller.cli.verify import VerifyLiveData
 from controller.immutable import Immutable
 from controller.policy_file.schema import policy_schema
 from controller.render.history import HistoryData
-from controller.render.log_events import LogsData
 from controller.render.rollout_data import VisitData
 from controller.tools.backtest.page import BacktestData
 from controller.tools.dashboard.verb import DashboardData
 from controller.tools.doctor.verb import DoctorData
 from controller.tools.iam.verb import IamData
 from controller.tools.init.page import InitData
-from controller.tools.metrics.page import MetricsData
+from controller.tools.metrics.verb import MetricsData
 from controller.tools.monitoring.verb import MonitoringChange, MonitoringRemoval
-from controller.tools.permanent.page import PermanentData
+from controller.tools.permanent.verb import PermanentData
 from controller.tools.plan.verb import PlanData
 from controller.tools.record.verb import RecordingData
 from controller.tools.rehearse.page import RehearseData
 from controller.tools.replay.replay import Replay
 from controller.tools.report.verb import ReportData
-from controller.tools.schema.json_schema import DIALECT, SchemaWriter
+from controller.tools.store.check import CheckedStore
 from controller.tools.store.copy import StoreCopy
-from controller.tools.store.verb import (
-    CheckedStore,
-    StoreInit,
-    StoreRecipients,
-    StoreRules,
-    UpgradedStore,
-)
+from controller.tools.store.upgrade import UpgradedStore
+from controller.tools.store.verb import StoreInit, StoreRecipients, StoreRules
 
 
 class SchemaData(Immutable):
@@ -147,15 +153,14 @@ def schema(_call: CommandContext, name: str) -> Result:
 
 def output_schema(name: str) -> dict[str, Any]:
     """Return the JSON Schema of the document that is called `name`."""
-    writer = SchemaWriter(_PUBLISHED)
-    definitions = writer.definitions
+    writer = SchemaWriter()
     documents = [_with_head(writer.describe(one), name) for one in OUTPUTS[name]]
     whole = documents[0] if len(documents) == 1 else {"anyOf": documents}
     return {
-        "$schema": DIALECT,
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
         **whole,
         "title": f"rolloutctl {name}, version 1",
-        **({"$defs": dict(sorted(definitions.items()))} if definitions else {}),
+        **({"$defs": dict(sorted(writer.definitions.items()))} if writer.definitions else {}),
     }
 
 
@@ -167,4 +172,98 @@ def _with_head(schema: dict[str, Any], name: str) -> dict[str, Any]:
         **schema,
         "properties": {"schema": head, **schema["properties"], **would},
         "required": ["schema", *schema["required"]],
+    }
+
+
+_JSON_TYPES: Final[Mapping[type, str]] = {
+    str: "string",
+    datetime: "string",
+    int: "integer",
+    float: "number",
+    bool: "boolean",
+    NoneType: "null",
+}
+
+
+class SchemaWriter:
+    """Describes types of documents, and collects the objects to which they refer, by name.
+
+    A description of a field is its docstring.
+    """
+
+    def __init__(self) -> None:
+        self.definitions: dict[str, Any] = {}
+
+    def describe(self, document: type[Immutable]) -> dict[str, Any]:
+        """Return the schema of an object with a fixed set of keys."""
+        texts, keys = _field_texts(document), fields(document)
+        return {
+            "additionalProperties": False,
+            "description": document.__doc__,
+            "properties": {
+                key.encode_name: dict(
+                    sorted({"description": texts[key.name], **self._of(key.type)}.items())
+                )
+                for key in keys
+            },
+            "required": [key.encode_name for key in keys],
+            "title": _name(document),
+            "type": "object",
+        }
+
+    def _of(self, hint: Any) -> dict[str, Any]:
+        """Return the schema of a value whose type is `hint`."""
+        parts = get_args(hint)
+        match get_origin(hint):
+            case None:
+                return self._of_class(hint)
+            case typing.Annotated:
+                return {**parts[1].extra_json_schema, **self._of(parts[0])}
+            case typing.Literal:
+                return {"const": parts[0], **self._of(type(parts[0]))}
+            case typing.Union | types.UnionType:
+                return {"anyOf": [self._of(part) for part in parts]}
+            case kind if issubclass(kind, Mapping):
+                values = parts[1]
+                allowed = True if values is Any else self._of(values)
+                return {"additionalProperties": allowed, "type": "object"}
+            case _:
+                return {"items": self._of(parts[0]), "type": "array"}
+
+    def _of_class(self, kind: Any) -> dict[str, Any]:
+        if kind in _JSON_TYPES:
+            return {"type": _JSON_TYPES[kind]}
+        if issubclass(kind, StrEnum):
+            return {"enum": [str(one) for one in kind], "type": "string"}
+        name = _name(kind)
+        if name not in self.definitions:
+            self.definitions[name] = self.describe(kind)
+        return {"$ref": f"#/$defs/{name}"}
+
+
+def _name(kind: type) -> str:
+    return _PUBLISHED.get(kind.__name__, kind.__name__)
+
+
+def _field_texts(document: type) -> dict[str, str]:
+    """Return the docstrings of the fields of a class, those that it inherits too, by name."""
+    texts: dict[str, str] = {}
+    for one in document.__mro__:
+        if issubclass(one, Immutable):
+            texts |= _texts_in(one.__module__)[one.__name__]
+    return texts
+
+
+@cache
+def _texts_in(module: str) -> dict[str, dict[str, str]]:
+    """Return the docstrings of fields in a module, by class and name."""
+    tree = ast.parse(getsource(sys.modules[module]))
+    return {
+        one.name: {
+            ast.unparse(field.target): ast.literal_eval(text.value)
+            for field, text in pairwise(one.body)
+            if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr)
+        }
+        for one in tree.body
+        if isinstance(one, ast.ClassDef)
     }

@@ -8,14 +8,21 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from enum import StrEnum
 
+import click
+
+from controller.bootstrap.account import real_account
+from controller.cli import options, streams
+from controller.cli.call import CommandContext
+from controller.cli.result import Result
 from controller.core.history import recorded_state
 from controller.core.policy_snapshot import SnapshotChangedError
 from controller.core.repeated_state import check_state
 from controller.core.rollout import Rollout
-from controller.core.units import clock_text
+from controller.core.units import clock_text, count_text
 from controller.core.words.notices import future_save
 from controller.engine.isolation import problem_of
 from controller.errors import (
+    Exit,
     NotOwnerError,
     StateChangedError,
     StoreError,
@@ -24,7 +31,9 @@ from controller.errors import (
 )
 from controller.immutable import Immutable
 from controller.ports.clock import Clock
+from controller.ports.json_view import Count
 from controller.ports.store import Store, visit_deadline
+from controller.render.page import lines_page
 
 
 class ProblemKind(StrEnum):
@@ -52,11 +61,40 @@ class RecordProblem(Immutable):
     """What is wrong, and what to do about it."""
 
 
-class CheckedRecord(Immutable):
-    """A record and its problems; empty: nothing is wrong."""
+class CheckedStore(Immutable):
+    """What is wrong with the records of a store."""
 
-    rollout_id: str
-    problems: Sequence[RecordProblem]
+    store: str
+    """URL of the store."""
+    checked: Count
+    """How many records were read."""
+    problems: list[RecordProblem]
+    """Each problem; empty: nothing is wrong."""
+
+
+@click.command()
+@options.call_options("store", "json")
+def check(call: CommandContext) -> Result:
+    """Read every record of the store, and name what is wrong with it.
+
+    That includes records that have ended, and active ones that no tick visits. Nothing is written.
+    It ends with 1 when something is wrong.
+    """
+    checked, problems = 0, list[RecordProblem]()
+    with call.store_session() as opened:
+        for found in StoreCheck(opened, real_account().clock).run():
+            checked += 1
+            problems += found
+            if found and not call.as_json:
+                streams.print_page(lines_page([f"{one.id}: {one.text}" for one in found]))
+    result = count_text(len(problems), "problem") if problems else "nothing is wrong"
+    url = call.read_settings().store.url
+    return Result(
+        "store-check",
+        data=lambda: CheckedStore(url, checked, problems),
+        page=lambda: lines_page([f"{count_text(checked, 'record')} checked: {result}"]),
+        status=Exit.INTERNAL if problems else Exit.DONE,
+    )
 
 
 class StoreCheck(Immutable):
@@ -65,14 +103,13 @@ class StoreCheck(Immutable):
     store: Store
     clock: Clock
 
-    def run(self) -> Iterator[CheckedRecord]:
-        """Yield each record once it is checked, in any order; only one of them is in memory.
+    def run(self) -> Iterator[Sequence[RecordProblem]]:
+        """Yield the problems of each record, in any order; only one record is in memory.
 
         Raises StoreError when the store does not answer.
         """
         for rollout_id in self.store.scan():
-            problems = self._problems(rollout_id) and self._problems(rollout_id)
-            yield CheckedRecord(rollout_id, problems)
+            yield self._problems(rollout_id) and self._problems(rollout_id)
 
     def _problems(self, rollout_id: str) -> list[RecordProblem]:
         """Return the problems of one record; none for one that was removed since the scan."""

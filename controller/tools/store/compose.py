@@ -1,36 +1,11 @@
-"""Stores are made, described by a template, and copied."""
+"""Stores are made, and described by a template."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import assert_never
 
-from controller.bootstrap.account import real_account, store_at
+from controller.bootstrap.account import real_account
 from controller.core import stored_formats
 from controller.errors import UsageError
 from controller.process.settings import DynamoDbLocation, SqliteLocation, StoreLocation
-from controller.tools.store.copy import Endpoint, Migration
-
-
-@contextmanager
-def migration(
-    source: StoreLocation, destination: StoreLocation, *, dry_run: bool = False
-) -> Iterator[Migration]:
-    """Yield a migration of rollouts from `source` to `destination`; both must exist.
-
-    Raises UsageError when both are the same store, NoStoreError.
-    """
-    if source.url == destination.url:
-        raise UsageError(f"{source.url} cannot be copied to itself: name another store")
-    account = real_account()
-    with (
-        store_at(source, account, must_exist=True, writes=False) as source_store,
-        store_at(destination, account, must_exist=True, writes=not dry_run) as destination_store,
-    ):
-        yield Migration(
-            Endpoint(source_store, source.url),
-            Endpoint(destination_store, destination.url),
-            account.clock,
-        )
 
 
 def make_store(place: StoreLocation) -> bool:

@@ -5,16 +5,26 @@ more, so that no two stores control one rollout. Run again, the command copies w
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
 
+import click
+
+from controller.bootstrap.account import real_account, store_at
+from controller.cli import options, streams
+from controller.cli.call import CommandContext, policy_name
+from controller.cli.result import Result
 from controller.core.history import Entry, broken_link
 from controller.core.rollout import Phase, Rollout
 from controller.core.transitions.rollback import ROLLBACK_GUARD
-from controller.core.units import clock_text
-from controller.errors import StoreError, UnknownRolloutError, UsageError, is_record_error
+from controller.core.units import clock_text, count_text
+from controller.errors import Exit, StoreError, UnknownRolloutError, UsageError, is_record_error
 from controller.immutable import Immutable
 from controller.ports.clock import Clock
 from controller.ports.store import Store
+from controller.process import settings
+from controller.process.settings import StoreLocation
+from controller.render.page import lines_page
 
 
 class CopyOutcome(StrEnum):
@@ -50,8 +60,77 @@ class StoreCopy(Immutable):
     """Each rollout, the oldest first."""
 
 
-def _name_of(item: CopiedRollout) -> str:
-    return item.id.rpartition("#")[0]
+@click.command()
+@click.argument("source_url", metavar="FROM")
+@click.argument("destination_url", metavar="TO")
+@click.argument("rollouts", nargs=-1, metavar="[ROLLOUT]...")
+@options.call_options("dry-run", "json")
+def copy(
+    call: CommandContext, source_url: str, destination_url: str, rollouts: tuple[str, ...]
+) -> Result:
+    """Copy finished rollouts with their history from the store FROM to the store TO.
+
+    All of them, or those that are named; all attempts of a name go together. Nothing is copied
+    while one of them is not finished, or guards 0% after its rollback. FROM stays as it is. What
+    was interrupted is finished by the same command.
+    """
+    call.configure_logs(dry_run=call.dry_run)
+    source, destination = map(settings.parse_store_url, (source_url, destination_url))
+    names = [policy_name(reference).partition("#")[0] for reference in rollouts]
+    finished: list[CopiedRollout] = []
+    with migration(source, destination, dry_run=call.dry_run) as migrator:
+        left = migrator.left_settings()
+        planned = migrator.plan(names)
+        if copied := _copied(planned):
+            count = count_text(len(copied), "finished rollout")
+            streams.note(f"copying {count} to {destination.url}; {source.url} stays as it is")
+        for item in [] if call.dry_run else migrator.run(planned):
+            finished.append(item)
+            if not call.as_json:
+                streams.print_page(lines_page([_item_line(item)]))
+    items = planned if call.dry_run else finished
+    damaged = [one.id for one in planned if one.outcome is CopyOutcome.DAMAGED]
+    notes = list[str]()
+    if damaged:
+        notes.append(f"left in {source.url}: {', '.join(damaged)}; a record cannot be read")
+    if "rules" in left:
+        notes.append(
+            f"note: {destination.url} has no rules, so every valid policy may start there; set "
+            f"those of {source.url} there: rolloutctl store rules FILE"
+        )
+    if "recipients" in left:
+        notes.append(
+            f"note: {destination.url} has no list of recipients, so its policies may use any "
+            f"resource; set that of {source.url} there: rolloutctl store recipients --set FILE"
+        )
+    copied = _copied(items)
+    would = [f"copy {one.id} to {one.store}" for one in copied]
+    summary = [] if items else ["no rollout to copy"]
+    if copied:
+        url = destination.url
+        summary = [f"now point every run at it, the schedule too: ROLLOUTCTL_STORE={url}"]
+    return Result(
+        "store-copy",
+        data=lambda: StoreCopy(destination.url, items),
+        page=lambda: () if call.dry_run else lines_page(summary),
+        would=would if call.dry_run else None,
+        notes=notes,
+        status=Exit.INTERNAL if damaged else Exit.DONE,
+    )
+
+
+def _copied(items: Sequence[CopiedRollout]) -> list[CopiedRollout]:
+    return [item for item in items if item.outcome is CopyOutcome.COPIED]
+
+
+def _item_line(item: CopiedRollout) -> str:
+    match item.outcome:
+        case CopyOutcome.COPIED:
+            return f"{item.id}: copied to {item.store}"
+        case CopyOutcome.ALREADY_THERE:
+            return f"{item.id}: was in {item.store} already"
+        case CopyOutcome.DAMAGED:
+            return f"{item.id}: left in {item.store}: {item.why}"
 
 
 class Endpoint(Immutable):
@@ -93,22 +172,19 @@ class Migration(Immutable):
                 )
         if refusals:
             raise UsageError("nothing was copied:", *refusals)
-        return self._keep_attempts_together(items)
+        return list(self._kept_together(items))
 
-    def _keep_attempts_together(self, items: Sequence[CopiedRollout]) -> list[CopiedRollout]:
-        """Return `items` with all attempts of a name left out when one of them is damaged."""
-        damaged = {_name_of(item): item.id for item in items if item.outcome is CopyOutcome.DAMAGED}
-        return [
-            CopiedRollout(
-                item.id,
-                CopyOutcome.DAMAGED,
-                self.source.url,
-                f"it stays with {damaged[_name_of(item)]}, whose record cannot be read",
-            )
-            if item.outcome is CopyOutcome.COPIED and _name_of(item) in damaged
-            else item
-            for item in items
-        ]
+    def _kept_together(self, items: Sequence[CopiedRollout]) -> Iterator[CopiedRollout]:
+        """Yield `items` with all attempts of a name left out when one of them is damaged."""
+        found = [one.id for one in items if one.outcome is CopyOutcome.DAMAGED]
+        damaged = {one.rpartition("#")[0]: one for one in found}
+        for item in items:
+            first = damaged.get(item.id.rpartition("#")[0])
+            if first is None or item.outcome is not CopyOutcome.COPIED:
+                yield item
+                continue
+            why = f"it stays with {first}, whose record cannot be read"
+            yield CopiedRollout(item.id, CopyOutcome.DAMAGED, self.source.url, why)
 
     def run(self, items: Iterable[CopiedRollout]) -> Iterator[CopiedRollout]:
         """Copy the items that `plan` returned, and yield each when it is done.
@@ -157,17 +233,7 @@ class Migration(Immutable):
 
     def _plan_rollout(self, rollout: Rollout, entries: Sequence[Entry]) -> CopiedRollout:
         """Return the outcome of `rollout`. Raises _NotMovableError."""
-        self._check_over(rollout)
-        self._check_format(rollout)
-        copied = self._is_there(rollout, entries)
-        return CopiedRollout(
-            rollout.id,
-            CopyOutcome.ALREADY_THERE if copied else CopyOutcome.COPIED,
-            self.destination.url,
-        )
-
-    def _check_over(self, rollout: Rollout) -> None:
-        """Raise _NotMovableError while a tick of the source may still write the weight."""
+        # While a tick of the source may still write the weight, it stays there.
         if not rollout.final:
             raise _NotMovableError(
                 f"it is {rollout.phase} at {rollout.weight}%; let it end or roll it back first, "
@@ -176,29 +242,22 @@ class Migration(Immutable):
         until = rollout.since + ROLLBACK_GUARD
         if rollout.phase is Phase.ROLLED_BACK and self.clock.now() < until:
             raise _NotMovableError(f"it keeps 0% until {clock_text(until)}; copy it then")
-
-    def _check_format(self, rollout: Rollout) -> None:
-        """Raise _NotMovableError when versions that use the destination may not read it."""
-        if rollout.format > (accepted := self.destination.store.format()):
+        store, url = self.destination.store, self.destination.url
+        # Versions that use the destination may not read a newer format.
+        if rollout.format > (accepted := store.format()):
             raise _NotMovableError(
-                f"it has format {rollout.format}, and {self.destination.url} has format "
-                f"{accepted}: rolloutctl store upgrade --store {self.destination.url}, then copy"
+                f"it has format {rollout.format}, and {url} has format {accepted}: rolloutctl "
+                f"store upgrade --store {url}, then copy"
             )
-
-    def _is_there(self, rollout: Rollout, entries: Sequence[Entry]) -> bool:
-        """Tell whether the destination has a copy, whose history may be longer by now.
-
-        Raises _NotMovableError when it has another rollout of this id.
-        """
-        store = self.destination.store
         try:
             existing = store.load(rollout.id)
         except UnknownRolloutError:
-            return False
+            return CopiedRollout(rollout.id, CopyOutcome.COPIED, url)
+        # The history of a copy may be longer by now.
         if list(store.history(rollout.id)[: len(entries)]) == list(entries):
-            return True
+            return CopiedRollout(rollout.id, CopyOutcome.ALREADY_THERE, url)
         raise _NotMovableError(
-            f"{self.destination.url} has another history of this id, {existing.phase} since "
+            f"{url} has another history of this id, {existing.phase} since "
             f"{clock_text(existing.since)}; copy to a store that does not have it"
         )
 
@@ -224,15 +283,34 @@ class Migration(Immutable):
         rollout that took over its target in the source, and to a rollout in the destination that
         is unfinished or was created later.
         """
-        owner = self.source.store.owner
+        owner, store = self.source.store.owner, self.destination.store
         owned_locks = tuple(lock for lock in rollout.locks if owner(lock) == rollout.id)
-        competing = [self._competing_owner(lock, rollout) for lock in owned_locks]
-        has_priority = all(
-            o is None or (o.final and o.created < rollout.created) for o in competing
-        )
-        return owned_locks if has_priority else ()
+        competing = [
+            store.load(one)
+            for one in map(store.owner, owned_locks)
+            if one is not None and one != rollout.id
+        ]
+        is_taken = any(not one.final or one.created >= rollout.created for one in competing)
+        return () if is_taken else owned_locks
 
-    def _competing_owner(self, lock: str, rollout: Rollout) -> Rollout | None:
-        store = self.destination.store
-        owner = store.owner(lock)
-        return None if owner in (None, rollout.id) else store.load(owner)
+
+@contextmanager
+def migration(
+    source: StoreLocation, destination: StoreLocation, *, dry_run: bool = False
+) -> Iterator[Migration]:
+    """Yield a migration of rollouts from `source` to `destination`; both must exist.
+
+    Raises UsageError when both are the same store, NoStoreError.
+    """
+    if source.url == destination.url:
+        raise UsageError(f"{source.url} cannot be copied to itself: name another store")
+    account = real_account()
+    with (
+        store_at(source, account, must_exist=True, writes=False) as source_store,
+        store_at(destination, account, must_exist=True, writes=not dry_run) as destination_store,
+    ):
+        yield Migration(
+            Endpoint(source_store, source.url),
+            Endpoint(destination_store, destination.url),
+            account.clock,
+        )

@@ -1,116 +1,31 @@
-"""The verbs of the group `store`, but `store copy`'s work: each is a page and a document."""
+"""The group `store`: makes a store, and sets what its owner allows: recipients and rules."""
 
-from collections.abc import Sequence
+import json
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
-from controller.bootstrap.account import real_account
 from controller.bootstrap.app import open_store
-from controller.cli import options, streams
-from controller.cli.call import CommandContext, policy_name
+from controller.cli import options
+from controller.cli.call import CommandContext
 from controller.cli.result import Result
-from controller.core import stored_formats
-from controller.core.units import count_text
-from controller.errors import Exit, UsageError
+from controller.core.policy.model import POLICY_NAME_PATTERN
+from controller.core.recipients import ANY_POLICY, RecipientList
+from controller.errors import PolicyError, UsageError
 from controller.immutable import Immutable
+from controller.policy_file import yaml_file
+from controller.policy_file.mistake import PolicyMistake
 from controller.policy_file.rules import load_rules, stored_rules
-from controller.ports.json_view import Count
-from controller.process import settings
 from controller.process.settings import DynamoDbLocation
-from controller.render.page import lines_page
 from controller.safe_text import printable_block
-from controller.tools.store.check import RecordProblem, StoreCheck
-from controller.tools.store.compose import make_store, migration
+from controller.tools.store.check import check
+from controller.tools.store.compose import make_store
 from controller.tools.store.compose import template as template_of
-from controller.tools.store.copy import CopiedRollout, CopyOutcome, StoreCopy
-from controller.tools.store.recipients_file import load_recipients, recipient_lines
-from controller.tools.store.upgrade import StoreUpgrade, UpgradedRollout, UpgradeOutcome
-
-
-class CheckedStore(Immutable):
-    """What is wrong with the records of a store."""
-
-    store: str
-    """URL of the store."""
-    checked: Count
-    """How many records were read."""
-    problems: list[RecordProblem]
-    """Each problem; empty: nothing is wrong."""
-
-
-@click.command()
-@options.call_options("store", "json")
-def check(call: CommandContext) -> Result:
-    """Read every record of the store, and name what is wrong with it.
-
-    That includes records that have ended, and active ones that no tick visits. Nothing is written.
-    It ends with 1 when something is wrong.
-    """
-    checked, problems = 0, list[RecordProblem]()
-    with call.store_session() as opened:
-        for record in StoreCheck(opened, real_account().clock).run():
-            checked += 1
-            problems += record.problems
-            if record.problems and not call.as_json:
-                lines = [f"{problem.id}: {problem.text}" for problem in record.problems]
-                streams.print_page(lines_page(lines))
-    found = count_text(len(problems), "problem") if problems else "nothing is wrong"
-    url = call.read_settings().store.url
-    return Result(
-        "store-check",
-        data=lambda: CheckedStore(url, checked, problems),
-        page=lambda: lines_page([f"{count_text(checked, 'record')} checked: {found}"]),
-        status=Exit.INTERNAL if problems else Exit.DONE,
-    )
-
-
-class UpgradedStore(Immutable):
-    """A store in the newest format, and the rollouts in it that ticks visit."""
-
-    store: str
-    """URL of the store."""
-    format: Count
-    """The format of new rollouts; in a dry run, the one that they would get."""
-    rollouts: list[UpgradedRollout]
-    """Each rollout that ticks visit."""
-
-
-@click.command()
-@options.call_options("store", "dry-run", "json")
-def upgrade(call: CommandContext) -> Result:
-    """Store rollouts in the newest format, active ones included.
-
-    Older versions of rolloutctl refuse them from then on: install this version everywhere first.
-    Until then, all versions use the format that the older ones read.
-    """
-    url, newest = call.read_settings().store.url, stored_formats.NEWEST
-    call.configure_logs(dry_run=call.dry_run)
-    with open_store(call.read_settings(), writes=not call.dry_run) as opened:
-        upgrader = StoreUpgrade(opened, real_account().clock)
-        is_due, items = upgrader.is_due(), upgrader.plan()
-        adds = ", ".join(stored_formats.fields_since(newest))
-        would = [f"store new rollouts in format {newest}, which adds {adds}"] if is_due else []
-        would += [f"store {one.id} in format {newest}" for one in items if _is_upgraded(one)]
-        if would and not call.dry_run:
-            items = list(upgrader.run(items))
-    left = [f"{one.id}: left as it is: {one.why}" for one in items if one.why]
-    lines = [f"{one.id}: format {newest}" for one in items if _is_upgraded(one)]
-    done = f"new rollouts of {url} get format {newest}"
-    lines.append(f"{done}; older versions refuse it" if would else f"{done} already")
-    return Result(
-        "store-upgrade",
-        data=lambda: UpgradedStore(url, newest, items),
-        page=lambda: () if call.dry_run else lines_page(lines),
-        would=would if call.dry_run else None,
-        notes=left,
-        status=Exit.INTERNAL if left else Exit.DONE,
-    )
-
-
-def _is_upgraded(item: UpgradedRollout) -> bool:
-    return item.outcome is UpgradeOutcome.UPGRADED
+from controller.tools.store.copy import copy
+from controller.tools.store.upgrade import upgrade
 
 
 class StoreInit(Immutable):
@@ -191,63 +106,7 @@ def init(call: CommandContext, template: bool) -> Result:
     )
 
 
-@store.command()
-@click.argument("source_url", metavar="FROM")
-@click.argument("destination_url", metavar="TO")
-@click.argument("rollouts", nargs=-1, metavar="[ROLLOUT]...")
-@options.call_options("dry-run", "json")
-def copy(
-    call: CommandContext, source_url: str, destination_url: str, rollouts: tuple[str, ...]
-) -> Result:
-    """Copy finished rollouts with their history from the store FROM to the store TO.
-
-    All of them, or those that are named; all attempts of a name go together. Nothing is copied
-    while one of them is not finished, or guards 0% after its rollback. FROM stays as it is. What
-    was interrupted is finished by the same command.
-    """
-    call.configure_logs(dry_run=call.dry_run)
-    source, destination = map(settings.parse_store_url, (source_url, destination_url))
-    names = [policy_name(reference).partition("#")[0] for reference in rollouts]
-    finished: list[CopiedRollout] = []
-    with migration(source, destination, dry_run=call.dry_run) as migrator:
-        left = migrator.left_settings()
-        planned = migrator.plan(names)
-        if copied := _copied(planned):
-            count = count_text(len(copied), "finished rollout")
-            streams.note(f"copying {count} to {destination.url}; {source.url} stays as it is")
-        for item in [] if call.dry_run else migrator.run(planned):
-            finished.append(item)
-            if not call.as_json:
-                streams.print_page(lines_page([_item_line(item)]))
-    items = planned if call.dry_run else finished
-    damaged = [one.id for one in planned if one.outcome is CopyOutcome.DAMAGED]
-    notes = list[str]()
-    if damaged:
-        notes.append(f"left in {source.url}: {', '.join(damaged)}; a record cannot be read")
-    if "rules" in left:
-        notes.append(
-            f"note: {destination.url} has no rules, so every valid policy may start there; set "
-            f"those of {source.url} there: rolloutctl store rules FILE"
-        )
-    if "recipients" in left:
-        notes.append(
-            f"note: {destination.url} has no list of recipients, so its policies may use any "
-            f"resource; set that of {source.url} there: rolloutctl store recipients --set FILE"
-        )
-    copied = _copied(items)
-    would = [f"copy {one.id} to {one.store}" for one in copied]
-    summary = [] if items else ["no rollout to copy"]
-    if copied:
-        url = destination.url
-        summary = [f"now point every run at it, the schedule too: ROLLOUTCTL_STORE={url}"]
-    return Result(
-        "store-copy",
-        data=lambda: StoreCopy(destination.url, items),
-        page=lambda: () if call.dry_run else lines_page(summary),
-        would=would if call.dry_run else None,
-        notes=notes,
-        status=Exit.INTERNAL if damaged else Exit.DONE,
-    )
+store.add_command(copy)
 
 
 @store.command()
@@ -326,15 +185,55 @@ def rules(call: CommandContext, file: Path | None, remove: bool) -> Result:
     )
 
 
-def _copied(items: Sequence[CopiedRollout]) -> list[CopiedRollout]:
-    return [item for item in items if item.outcome is CopyOutcome.COPIED]
+# --- The file of a list of recipients -------------------------------------------------------------
 
 
-def _item_line(item: CopiedRollout) -> str:
-    match item.outcome:
-        case CopyOutcome.COPIED:
-            return f"{item.id}: copied to {item.store}"
-        case CopyOutcome.ALREADY_THERE:
-            return f"{item.id}: was in {item.store} already"
-        case CopyOutcome.DAMAGED:
-            return f"{item.id}: left in {item.store}: {item.why}"
+# An ARN, or the service and the resource; a name without a service is that of many resources.
+_RESOURCE: Final = re.compile(r"[a-z][a-z0-9-]*:[!-~]{0,2000}[!-9;-~]")
+_FORM: Final = (
+    "expected an ARN, or how doctor and the error name it: lambda:function:NAME, "
+    "events:event-bus/NAME, secretsmanager:secret:NAME, ssm:parameter/NAME, "
+    "environment:NAME, kind:NAME"
+)
+
+
+def load_recipients(path: Path) -> RecipientList:
+    """Return the list in the file at `path`.
+
+    Raises PolicyError with one `file:line:column: path: problem` line per mistake.
+    """
+    source = yaml_file.read(path)
+    data = source.data
+    if flaws := source.flaws(_problems(data)):
+        raise PolicyError.of(*flaws)
+    assert isinstance(data, dict)  # noqa: S101 - else it has a problem
+    return RecipientList({name: tuple(resources) for name, resources in data.items()})
+
+
+def _problems(data: object) -> Iterator[PolicyMistake]:
+    if not isinstance(data, dict):
+        text = "expected policy names with lists of resources; {} gives no policy anything"
+        yield PolicyMistake((), text)
+        return
+    for name, resources in data.items():
+        if name != ANY_POLICY and not re.fullmatch(POLICY_NAME_PATTERN, str(name)):
+            yield PolicyMistake(
+                (name,), 'expected the name of a policy, or "*" for all', at_key=True
+            )
+        if not isinstance(resources, list):
+            yield PolicyMistake((name,), "expected a list of resources; [] gives it none")
+            continue
+        for index, resource in enumerate(resources):
+            if not isinstance(resource, str) or _RESOURCE.fullmatch(resource) is None:
+                yield PolicyMistake((name, index), _FORM)
+
+
+def recipient_lines(recipients: RecipientList) -> Iterator[str]:
+    """Yield the lines of the file."""
+    if not recipients.allowed:
+        yield "{}"
+    for name, resources in recipients.allowed.items():
+        key = name if name.replace("-", "").isalnum() else json.dumps(name)
+        yield f"{key}:" if resources else f"{key}: []"
+        for resource in resources:
+            yield f"  - {resource if _RESOURCE.fullmatch(resource) else json.dumps(resource)}"

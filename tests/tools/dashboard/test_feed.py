@@ -9,8 +9,8 @@ import pytest
 
 from controller.core.observation import MetricQuery, Series, Span
 from controller.errors import MetricsError, StoreError, UnknownRolloutError
-from controller.tools.dashboard.compose import LimitedMetrics
 from controller.tools.dashboard.feed import Feed
+from controller.tools.dashboard.verb import LimitedMetrics
 from tests.support.stage import Stage
 
 

@@ -8,9 +8,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from controller.tools.dashboard.acts import Button
-from controller.tools.dashboard.guard import MAX_FORM_BYTES
-from controller.tools.dashboard.server import LOOPBACK, MAX_REQUESTS, MAX_STREAMS
+from controller.tools.dashboard.server import LOOPBACK, MAX_FORM_BYTES, MAX_REQUESTS, MAX_STREAMS
+from controller.tools.dashboard.site import Button
 from tests.support.dashboards import FORM, Reply, Visitor, open_dashboard
 from tests.support.stage import Stage
 from tests.tools.simulation.worlds import MINUTE

@@ -14,8 +14,8 @@ from moto import mock_aws
 from controller.adapters.stores.dynamodb import DynamoDbStore
 from controller.adapters.stores.dynamodb.table import TABLE_DEFINITION
 from controller.process.settings import DynamoDbLocation
-from controller.tools.dashboard.compose import poll_interval
 from controller.tools.dashboard.feed import Feed
+from controller.tools.dashboard.verb import poll_interval
 from tests.support.dashboards import open_dashboard
 from tests.support.emulator import REGION
 from tests.support.stage import Stage, open_stage

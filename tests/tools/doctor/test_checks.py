@@ -10,13 +10,13 @@ from controller.operations.checks import CheckLevel
 from controller.operations.live_checks.target import reach_checks, update_check, weight_check
 from controller.ports.monitoring import Deployed, Subscription
 from controller.ports.target import Obstacle
-from controller.tools.doctor.account import clock_check, permissions_check, principal_of
 from controller.tools.doctor.checks import (
     alarms_check,
     schedule_check,
     stack_check,
     subscription_checks,
 )
+from controller.tools.doctor.compose import clock_check, permissions_check, principal_of
 from tests.support.cases import cases
 from tests.support.core import AlarmReading, AlarmState, TargetReading, UpdateStatus
 from tests.support.rollouts import NOON, a_rollout

@@ -14,8 +14,17 @@ from controller.core.policy.targets.lambda_alias import LambdaAlias
 from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.policy_file.loader import load, loads
 from controller.testing import rehearse
-from controller.tools.init.draft import LATENCY, REFUSED, SIGN_OFF, SUCCESS, Draft, with_steps
-from controller.tools.init.policy_text import policy_text, yaml_text
+from controller.tools.init.draft import (
+    LATENCY,
+    REFUSED,
+    SIGN_OFF,
+    SUCCESS,
+    Draft,
+    policy_of,
+    policy_text,
+    with_steps,
+    yaml_text,
+)
 from controller.tools.init.survey import CountedPaths, Survey
 from controller.tools.plan.power import power_of
 from tests.support.core import Policy
@@ -28,10 +37,6 @@ ALB = named("load-balancer", "app/a/1,targetgroup/b/2")
 PAIR = LambdaEnv(kind="lambda-env", function="checkout", percentage="NEW_PERCENTAGE", boolean="NEW")
 ALIAS = LambdaAlias(kind="lambda-alias", function="checkout", alias="live")
 RULE = load(Path("policies/alb-weights.yaml")).target
-
-
-def policy_of(draft: Draft) -> Policy:
-    return loads(policy_text(draft), "draft.yaml")
 
 
 def drafted(
@@ -47,7 +52,7 @@ def drafted(
     source = source or target.counted_by
     assert source is not None
     draft = Draft("shop", target, source, survey, weight)
-    return with_steps(draft, policy_of)
+    return with_steps(draft)
 
 
 # A baseline of a week is drawn minute by minute, for seconds: a case that is played by default has

@@ -7,8 +7,7 @@ import pytest
 
 from controller.core.observation import MetricQuery
 from controller.tools.metrics.expected import metric_views, span_of
-from controller.tools.metrics.gauge import Gauge, GaugeStatus
-from controller.tools.metrics.gauges import gauges
+from controller.tools.metrics.gauges import Gauge, GaugeStatus, gauges
 from tests.support.cases import cases
 from tests.support.core import BaselineMeasurement, Policy, QueryStatus, Series
 from tests.support.rollouts import LADDER, NOON
