@@ -12,7 +12,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from statistics import median
@@ -21,10 +21,8 @@ from typing import Final
 from msgspec.structs import asdict
 
 from controller.adapters.stores import codec
-from controller.core.observation import MetricQuery, Series, Span
 from controller.core.policy import Policy
 from controller.core.rollout import Rollout
-from controller.core.units import from_unix
 from controller.engine.execute import TickOutcome
 from controller.engine.loop import run_ticks
 from controller.immutable import Immutable
@@ -111,15 +109,9 @@ def _ticks(
     """Yield the rollout after each tick, and the processor time of the tick in seconds."""
     runner, world = stage.runner, stage.world
 
-    def read_ahead(queries: Collection[MetricQuery], span: Span) -> Mapping[MetricQuery, Series]:
-        with world.ahead(from_unix(span.end) + world.final_after):
-            return runner.observer.metrics.read(queries, span)
-
     def skip(visit: TickOutcome, now: datetime) -> int:
         most = (until - now) // _MINUTE
-        quiet = ticks_to_next_change(
-            visit, now, _MINUTE, world.final_after, world.next_event, read_ahead
-        )
+        quiet = ticks_to_next_change(runner, world, visit, now, _MINUTE)
         return max(1, min(quiet, most))
 
     ticks = run_ticks(
