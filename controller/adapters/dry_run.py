@@ -38,6 +38,13 @@ class DryRunLog:
         self.note(f"notify ({notice.severity}): {notice.text}")
 
 
+def dry_run_target(
+    target: InspectableTarget, spec: TargetSpec, journal: DryRunLog
+) -> InspectableTarget:
+    """Return the target of `spec` without its writes; one that is only observed refuses them."""
+    return target if spec.observed else DryRunTarget(target, spec.name, journal)
+
+
 class DryRunTarget(InspectableTarget):
     """`InspectableTarget` that reads the real one and never writes. name: as shown to people."""
 
