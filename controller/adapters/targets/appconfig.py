@@ -7,13 +7,14 @@ nothing, so saving needs no condition. Where the version with 0% cannot be saved
 with the same other settings is deployed again; a raise sees to it that there is one.
 
 IAM: appconfig:ListDeployments, appconfig:GetDeployment, appconfig:GetDeploymentStrategy,
-appconfig:GetEnvironment, appconfig:GetHostedConfigurationVersion,
-appconfig:ListHostedConfigurationVersions, appconfig:CreateHostedConfigurationVersion,
-appconfig:StartDeployment and appconfig:StopDeployment.
+appconfig:GetEnvironment, appconfig:GetConfigurationProfile,
+appconfig:GetHostedConfigurationVersion, appconfig:ListHostedConfigurationVersions,
+appconfig:CreateHostedConfigurationVersion, appconfig:StartDeployment and
+appconfig:StopDeployment.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -54,6 +55,7 @@ IAM: Final = (
     Permission("appconfig:GetHostedConfigurationVersion", "{appconfig_versions}", METRIC_JOBS),
     Permission("appconfig:GetDeploymentStrategy", "{appconfig_strategy}", METRIC_JOBS),
     Permission("appconfig:GetEnvironment", "{appconfig_environment}", METRIC_JOBS),
+    Permission("appconfig:GetConfigurationProfile", "{appconfig_profile}", METRIC_JOBS),
     Permission("appconfig:ListHostedConfigurationVersions", "{appconfig_profile}", METRIC_JOBS),
     Permission("appconfig:CreateHostedConfigurationVersion", "{appconfig_profile}", TRAFFIC_JOBS),
     Permission("appconfig:StartDeployment", "{appconfig_start}", TRAFFIC_JOBS),
@@ -65,6 +67,9 @@ PAGES: Final = 20  # that are searched for one of the profile
 # Versions that are read to find one with 0%; most are left out by their descriptions.
 _MOST_READ: Final = 20
 
+FLAGS: Final = "AWS.AppConfig.FeatureFlags"
+FREEFORM: Final = "AWS.Freeform"  # of a profile that was made without a type
+HOSTED: Final = "hosted"
 _COMPLETE: Final = "COMPLETE"
 _ROLLING_BACK: Final = "ROLLING_BACK"
 _STOPPABLE: Final = ("VALIDATING", "DEPLOYING", "BAKING")
@@ -442,6 +447,33 @@ class HostedConfiguration(Resource[ConfigurationState]):
 
     # --- what a start looks at ------------------------------------------------------------------
 
+    def profile_problems(self) -> Iterator[str]:
+        """Yield why functions would not get the weight from such a profile. Raises TargetError.
+
+        Of a feature flag profile they get the values alone, without the definitions of the flags.
+        """
+        answer = self._call(
+            "GetConfigurationProfile", self._client.get_configuration_profile, **self._profile
+        )
+        profile, location = f"profile {self._target.profile}", answer.get("LocationUri", HOSTED)
+        kind = answer.get("Type", FREEFORM)
+        if location != HOSTED:
+            yield (
+                f"{profile} keeps its content in {location}, and only hosted configurations are "
+                "written: name a hosted profile"
+            )
+        elif self._target.flag is not None and kind != FLAGS:
+            yield (
+                f"{profile} is of type {kind}, so no function reads flag {self._target.flag} in "
+                f"it: name a profile of type {FLAGS}, or leave `flag` out for an attribute of a "
+                "JSON document"
+            )
+        elif self._target.flag is None and kind == FLAGS:
+            yield (
+                f"{profile} is of type {FLAGS}, and its document takes no attribute "
+                f"{self._target.attribute} outside of a flag: name the flag with `flag`"
+            )
+
     def strategy_problems(self) -> Iterator[str]:
         """Yield what AppConfig would do beside the steps of the policy. Raises TargetError."""
         strategy = self._target.strategy
@@ -540,16 +572,21 @@ class AppConfigTarget(ResourceTarget[ConfigurationState]):
 
     def obstacles(self) -> Sequence[Obstacle]:
         """Return what keeps a weight from the functions, and what may take it back."""
+        profile = _obstacles(self._configuration.profile_problems, fatal=True)
+        of_another_type = [one for one in profile if one.fatal]
         try:
             snapshot = self._configuration.read()
-            fatal = [*self._problems(snapshot), *self._configuration.strategy_problems()]
-            doubts = [*self._configuration.doubts(snapshot)]
         except TargetError as error:
-            return [Obstacle(fatal=False, text=str(error), unread=True)]
-        return [
-            *(Obstacle(fatal=True, text=problem) for problem in fatal),
-            *(Obstacle(fatal=False, text=doubt) for doubt in doubts),
+            return [*of_another_type, Obstacle(fatal=False, text=str(error), unread=True)]
+        # The document of another type of profile has other parts.
+        problems = list[str]() if of_another_type else list(self._problems(snapshot))
+        found = [
+            *profile,
+            *(Obstacle(fatal=True, text=problem) for problem in problems),
+            *_obstacles(self._configuration.strategy_problems, fatal=True),
+            *_obstacles(lambda: self._configuration.doubts(snapshot), fatal=False),
         ]
+        return sorted(found, key=lambda one: not one.fatal)
 
     def foreign_values(self) -> Sequence[str]:
         """Return the attribute when it holds no percentage. Raises TargetError."""
@@ -602,6 +639,14 @@ class AppConfigTarget(ResourceTarget[ConfigurationState]):
                 f"the constraints of {target.setting} refuse 0, so a rollback could not be saved: "
                 "allow numbers from 0 to 100"
             )
+
+
+def _obstacles(texts: Callable[[], Iterable[str]], *, fatal: bool) -> list[Obstacle]:
+    """Return an obstacle for each of `texts`, or the one that they could not be looked for."""
+    try:
+        return [Obstacle(fatal=fatal, text=text) for text in texts()]
+    except TargetError as error:
+        return [Obstacle(fatal=False, text=str(error), unread=True)]
 
 
 def _part(document: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -23,7 +23,8 @@ from controller.errors import (
 )
 from controller.tools.simulation.appconfig import OTHER_PROFILE, SimulatedAppConfig
 from controller.tools.simulation.world import World
-from tests.adapters.contracts.appconfig_benches import a_target
+from tests.adapters.contracts import appconfig_benches
+from tests.adapters.contracts.appconfig_benches import DOCUMENT, a_target
 from tests.adapters.targets.odd_lambda import MINUTE, Odd, answered, fails, happens_but, meets
 from tests.support.accounts import OneClientAccount
 from tests.tools.init.accounts import NoTerminal
@@ -358,6 +359,49 @@ def test_a_search_that_gets_no_answer_is_made_again(opened: Opened) -> None:
     meets(opened.world, "ListHostedConfigurationVersions", fails(TIMEOUT), times=2)
     opened.adapter.lower_to_zero(MINUTE)
     assert opened.twin.weight == 0
+
+
+# --- the profile ----------------------------------------------------------------------------------
+
+PROFILE = "GetConfigurationProfile"
+FREEFORM, FLAGS = "AWS.Freeform", "AWS.AppConfig.FeatureFlags"
+
+
+@pytest.mark.parametrize("document", [None, {"percentage": 0}, [1]], ids=str)
+def test_a_flag_in_a_profile_of_another_type_is_in_the_way(
+    opened: Opened, document: object
+) -> None:
+    """Functions get the document of such a profile as it is, and find no flag in it."""
+    if document is not None:
+        opened.twin.deploy(opened.twin.save(document))
+    opened.twin.kind = FREEFORM
+    first, *others = opened.adapter.obstacles()
+    assert first.fatal
+    assert f"of type {FREEFORM}, so no function reads flag checkout" in first.text
+    assert not any(one.fatal for one in others), "one cause is one obstacle"
+
+
+def test_an_attribute_without_a_flag_in_a_profile_of_flags_is_in_the_way() -> None:
+    bench = appconfig_benches.simulated(DOCUMENT)
+    bench.client._world.simulated_target.kind = FLAGS
+    (obstacle,) = bench.open(bench.target).obstacles()
+    assert obstacle.fatal
+    assert f"of type {FLAGS}, and its document takes no attribute percentage" in obstacle.text
+
+
+def test_a_profile_whose_content_is_elsewhere_is_in_the_way(opened: Opened) -> None:
+    opened.twin.location = "ssm-parameter://flags"
+    (obstacle,) = opened.adapter.obstacles()
+    assert obstacle.fatal
+    assert "keeps its content in ssm-parameter://flags" in obstacle.text
+
+
+def test_where_the_type_of_a_profile_cannot_be_read_the_rest_is_looked_at(opened: Opened) -> None:
+    meets(opened.world, PROFILE, fails(answered("AccessDeniedException", PROFILE)))
+    opened.twin.strategies[opened.target.strategy] = (30, 10)
+    strategy, profile = opened.adapter.obstacles()
+    assert (strategy.fatal, profile.unread) == (True, True)
+    assert "appconfig:GetConfigurationProfile" in profile.text
 
 
 # --- what init finds ----------------------------------------------------------------------------
