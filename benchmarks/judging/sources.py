@@ -266,9 +266,8 @@ def played(number: int, policy: Policy, scenario: str, *, scraped: bool) -> Any:
         with rehearsal(policy, str(file), number) as setup:
             server = ScrapedWorld(setup, number, classic=bool(number % 2))
             if scraped:
-                observer = replace(
-                    setup.runner.observer, metrics=ViaPrometheus(server, setup.metrics)
-                )
+                plain = setup.runner.observer
+                observer = replace(plain, metrics=ViaPrometheus(server, plain.metrics))
                 setup = replace(setup, runner=dataclasses.replace(setup.runner, observer=observer))
             yield setup, server
 
@@ -305,7 +304,8 @@ def apart(setup: RehearsalSetup, server: ScrapedWorld) -> float:
     end = int(setup.runner.clock.now().timestamp()) // 300 * 300 - 600
     span = Span(end - 1_800, end)
     one = query(setup.policy.metrics["requests"], "Sum", _MINUTE_S)
-    sources = (setup.metrics, ViaPrometheus(server, setup.metrics))
+    metrics = setup.runner.observer.metrics
+    sources = (metrics, ViaPrometheus(server, metrics))
     counted, scraped = (source.read([one], span)[one].points for source in sources)
     most = difference = 0.0
     for at in range(span.start, span.end, _MINUTE_S):
