@@ -5,6 +5,7 @@ scrape every 15 s at its own moment; the answers of the server go through the ad
 form that a real one gives them (tests/adapters/contracts/test_sources.py).
 
     python -m benchmarks.judging.sources [TRACES]        endings, and how far minutes are apart
+    python -m benchmarks.judging.sources --only 12 76    the same of some traces
     python -m benchmarks.judging.sources --day           queries and bytes of 26 hours, 10 criteria
 """
 
@@ -14,9 +15,10 @@ import json
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -29,6 +31,8 @@ import msgspec
 from controller.adapters.metrics.prometheus import source as prometheus
 from controller.adapters.metrics.prometheus.client import Result
 from controller.adapters.metrics.prometheus.samples import RawSeries
+from controller.core.judge.criterion_judge import judge_of
+from controller.core.judge.findings import Finding
 from controller.core.judge.series import query
 from controller.core.observation import MetricQuery, Series, Span
 from controller.core.policy import Policy
@@ -64,7 +68,7 @@ class ScrapedWorld:
         }
         self._sums = WeakKeyDictionary[Any, dict[tuple[str, str], list[Any]]]()
         self._states = WeakKeyDictionary[Any, dict[tuple[str, str, float], dict[Any, float]]]()
-        self.queries = self.size = 0
+        self.queries = self.sent = self.unpacked = 0
         self.measured = False
 
     @property
@@ -93,7 +97,8 @@ class ScrapedWorld:
         series = tuple(self._series(metric, at, float(length.rstrip("s]"))))
         if self.measured:
             text = msgspec.json.encode({"status": "success", "data": {"result": series}})
-            self.size += len(gzip.compress(text, 6))
+            self.unpacked += len(text)
+            self.sent += len(gzip.compress(text, 6))
         return Result(series, ())
 
     def _up(self, at: float, length: str) -> Iterable[RawSeries]:
@@ -254,16 +259,15 @@ def policy_of(number: int) -> Policy:
 
 
 @contextmanager
-def played(number: int, *, scraped: bool) -> Any:
+def played(number: int, policy: Policy, scenario: str, *, scraped: bool) -> Any:
     with TemporaryDirectory() as folder:
         file = Path(folder) / "trace.yaml"
-        file.write_text(trace(number))
-        with rehearsal(policy_of(number), str(file), number) as setup:
+        file.write_text(scenario)
+        with rehearsal(policy, str(file), number) as setup:
             server = ScrapedWorld(setup, number, classic=bool(number % 2))
             if scraped:
-                observer = replace(
-                    setup.runner.observer, metrics=ViaPrometheus(server, setup.metrics)
-                )
+                plain = setup.runner.observer
+                observer = replace(plain, metrics=ViaPrometheus(server, plain.metrics))
                 setup = replace(setup, runner=dataclasses.replace(setup.runner, observer=observer))
             yield setup, server
 
@@ -282,7 +286,7 @@ class Ending(NamedTuple):
 
 def ending(number: int, *, scraped: bool) -> Ending:
     """Play a trace to its end."""
-    with played(number, scraped=scraped) as (setup, server):
+    with played(number, policy_of(number), trace(number), scraped=scraped) as (setup, server):
         begin = setup.runner.clock.now()
         outcome = rehearse(
             setup.runner, setup.world, setup.policy, every=timedelta(minutes=1),
@@ -300,7 +304,8 @@ def apart(setup: RehearsalSetup, server: ScrapedWorld) -> float:
     end = int(setup.runner.clock.now().timestamp()) // 300 * 300 - 600
     span = Span(end - 1_800, end)
     one = query(setup.policy.metrics["requests"], "Sum", _MINUTE_S)
-    sources = (setup.metrics, ViaPrometheus(server, setup.metrics))
+    metrics = setup.runner.observer.metrics
+    sources = (metrics, ViaPrometheus(server, metrics))
     counted, scraped = (source.read([one], span)[one].points for source in sources)
     most = difference = 0.0
     for at in range(span.start, span.end, _MINUTE_S):
@@ -312,7 +317,16 @@ def apart(setup: RehearsalSetup, server: ScrapedWorld) -> float:
     return most
 
 
-def compare(traces: range) -> None:
+def odds_text(rollout: Rollout, finding: Finding) -> str:
+    """Return the likelihood ratio of a finding, and at which one it fails; empty without one."""
+    policy, evidence = rollout.policy, rollout.evidence
+    name = finding.criterion
+    judge = judge_of(name, policy.criteria[name], policy, evidence.baselines.get(name))
+    found = judge.progress(finding, evidence.fold).fail
+    return "" if found is None else f"likelihood ratio {found.amount:.3g} of {found.needed:g}"
+
+
+def compare(traces: Sequence[int]) -> None:
     """Print each trace as it ends, and the figures of all."""
     endings, minutes, seconds = Counter[tuple[str, str]](), list[float](), list[float]()
     for number in traces:
@@ -324,13 +338,77 @@ def compare(traces: range) -> None:
         for one in (first, second) if first.phase != second.phase else ():
             print("   ", one.rollout.sentence)
             for finding in one.rollout.evidence.findings:
-                print("      ", finding.criterion, finding.verdict, dict(finding.facts))
+                odds = odds_text(one.rollout, finding)
+                print("      ", finding.criterion, finding.verdict, odds, dict(finding.facts))
     alike = sum(count for (one, other), count in endings.items() if one == other)
     print(f"{alike} of {len(minutes)} end alike: {dict(endings)}")
-    print(f"minutes that Prometheus ends later: {sorted(Counter(minutes).items())}")
+    print(f"minutes that Prometheus ends later: {sorted(Counter(map(round, minutes)).items())}")
     print(f"seconds apart: at most {max(seconds):.1f}, of {SCRAPE_S} s between scrapes")
+
+
+# --- Load -----------------------------------------------------------------------------------------
+
+_STEPS: Final = ((10, "1h"), (50, "1h"), (100, "24h"))
+
+
+def day_policy() -> Policy:
+    """Return a policy of 26 hours with ten criteria on 15 metrics."""
+    data = prometheus_policy()
+    metrics, criteria = data["metrics"], data["criteria"]
+    plain, data["metrics"], data["criteria"] = dict(metrics), {}, {}
+    for number in range(5):
+        for name in ("requests", "failures"):
+            own = plain[name]
+            data["metrics"][f"{name}{number}"] = {**own, "name": f"part{number}_{own['name']}"}
+        data["criteria"][f"success{number}"] = {
+            **criteria["success"], "total": f"requests{number}", "failures": [f"failures{number}"],
+        }  # fmt: skip
+    for number in range(4):
+        own = plain["latency"]
+        data["metrics"][f"latency{number}"] = {**own, "name": f"part{number}_{own['name']}"}
+        fast = {**criteria["fast"], "metric": f"latency{number}"}
+        data["criteria"][f"fast{number}"] = fast
+    data["metrics"]["usual"] = {**plain["usual"], "name": data["metrics"]["latency0"]["name"]}
+    data["criteria"]["no_slower"] = {**criteria["no_slower"], "metric": "latency0"}
+    absolute = [name for name in data["criteria"] if name != "no_slower"]
+    data["steps"] = [{"weight": weight, "bake": bake} for weight, bake in _STEPS]
+    data["steps"][-1]["criteria"] = absolute
+    return Policy.model_validate(data)
+
+
+def day() -> None:
+    """Print the queries and bytes of 26 hours with a tick a minute, and those of the largest."""
+    ticks = list[tuple[int, int, int]]()
+    world = json.loads(trace(0))
+    world["canary"] = world["stable"]
+    with played(0, day_policy(), json.dumps(world), scraped=True) as (setup, server):
+        server.measured = True
+
+        def note(_rollout: Rollout) -> None:
+            sums = server.queries, server.sent, server.unpacked
+            ticks.append(sums)
+
+        outcome = rehearse(
+            setup.runner, setup.world, setup.policy, every=timedelta(minutes=1), on_tick=note,
+            all_ticks=True,
+        )  # fmt: skip
+    each = [
+        tuple(after - before for after, before in zip(one, other, strict=True))
+        for other, one in pairwise(ticks)
+    ]
+    print(outcome.status, len(ticks), "ticks")
+    for name, total, own in zip(
+        ("queries", "bytes as sent", "bytes unpacked"), ticks[-1], zip(*each, strict=True),
+        strict=True,
+    ):  # fmt: skip
+        print(f"{name}: {total:,} in all, {sum(own) / len(own):,.0f} a tick, {max(own):,} at most")
 
 
 if __name__ == "__main__":
     logging.disable()
-    compare(range(int(sys.argv[1]) if len(sys.argv) > 1 else 200))
+    if sys.argv[1:] == ["--day"]:
+        day()
+    elif sys.argv[1:2] == ["--only"]:
+        compare([*map(int, sys.argv[2:])])
+    else:
+        compare(range(int(sys.argv[1]) if len(sys.argv) > 1 else 200))

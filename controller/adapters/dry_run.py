@@ -12,7 +12,7 @@ from controller.core.decision import Notice
 from controller.core.history import Entry
 from controller.core.message import Message
 from controller.core.observation import Consent, HookAnswer
-from controller.core.policy import Channel, Hook
+from controller.core.policy import Channel, Hook, TargetSpec
 from controller.core.recipients import RecipientList
 from controller.core.rollout import Rollout
 from controller.core.visit_order import Visits
@@ -56,6 +56,13 @@ class DryRunLog:
     ) -> None:
         """Add a line for a call that is not made."""
         self.note(f"call {hook.display_name} ({call.trigger})")
+
+
+def dry_run_target(
+    target: InspectableTarget, spec: TargetSpec, journal: DryRunLog
+) -> InspectableTarget:
+    """Return the target of `spec` without its writes; one that is only observed refuses them."""
+    return target if spec.observed else DryRunTarget(target, spec.name, journal)
 
 
 class DryRunTarget:

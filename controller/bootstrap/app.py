@@ -77,7 +77,7 @@ def _as_dry_run(runner: Runner) -> tuple[Runner, Sequence[str]]:
     journal, real = dry_run.DryRunLog(), runner.observer
 
     def open_target(target: TargetSpec) -> InspectableTarget:
-        return dry_run.DryRunTarget(real.targets(target), target.name, journal)
+        return dry_run.dry_run_target(real.targets(target), target, journal)
 
     store = dry_run.DryRunStore(real.store, journal)
     runner = dataclasses.replace(

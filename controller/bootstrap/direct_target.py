@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from controller.adapters.dry_run import DryRunLog, DryRunTarget
+from controller.adapters.dry_run import DryRunLog, dry_run_target
 from controller.adapters.metrics.logs import CloudWatchLogEvents
 from controller.bootstrap.account import real_account
 from controller.core.policy import Policy, TargetSpec
@@ -32,7 +32,7 @@ def direct_target(target: TargetSpec, *, dry_run: bool) -> DirectTarget:
     """Return `target` for direct writes. Raises TargetError when it cannot be read."""
     account, journal = real_account(), DryRunLog()
     real = account.open(target)
-    writable = DryRunTarget(real, target.name, journal) if dry_run else real
+    writable = dry_run_target(real, target, journal) if dry_run else real
     return DirectTarget(writable, account.clock, real.foreign_values(), journal.lines)
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from controller.adapters.dry_run import DryRunLog, DryRunTarget
+from controller.adapters.dry_run import DryRunLog, dry_run_target
 from controller.adapters.stores.sqlite.rollback_targets_file import KnownTarget as KnownTarget
 from controller.adapters.stores.sqlite.rollback_targets_file import read_targets
 from controller.bootstrap.account import real_account
@@ -198,7 +198,7 @@ def lower_without_store(
     account = real_account()
     real = account.open(target)
     journal = DryRunLog()
-    writable = DryRunTarget(real, target.name, journal) if dry_run else real
+    writable = dry_run_target(real, target, journal) if dry_run else real
     named: tuple[list[str], list[str]] | None = None
     taken_out = list[str]()
 

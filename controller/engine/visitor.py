@@ -324,12 +324,15 @@ def batches(looked: Iterable[Looked]) -> Iterator[list[Looked]]:
 
     A call that fails affects only the rollouts of its group. A succeeded rollout reads days:
     it is in no group with those that are judged, whose minutes would be read over days as well.
+    Nor is one with metrics from elsewhere than CloudWatch: a source limits what it reads at once,
+    and a rollout that needs more loses only its own data.
     """
-    watched = list[Looked]()
+    alone = list[Looked]()
     batch, queries = list[Looked](), set[MetricQuery]()
     for one in looked:
-        if one.partial.rollout.phase is Phase.SUCCEEDED:
-            watched.append(one)
+        elsewhere = any(query.source is not None for query in one.partial.needs.queries.values())
+        if elsewhere or one.partial.rollout.phase is Phase.SUCCEEDED:
+            alone.append(one)
             continue
         together = queries.union(one.partial.needs.queries.values())
         if batch and len(together) > QUERIES_PER_CALL:
@@ -339,4 +342,4 @@ def batches(looked: Iterable[Looked]) -> Iterator[list[Looked]]:
         queries = together
     if batch:
         yield batch
-    yield from ([one] for one in watched)
+    yield from ([one] for one in alone)

@@ -66,6 +66,18 @@ def test_a_strategy_that_grows_refuses_a_start_and_says_why(shop: CliHarness) ->
     assert twin(shop).weight == 0
 
 
+def test_a_profile_that_cannot_hold_the_flag_refuses_a_start_and_is_named(shop: CliHarness) -> None:
+    twin(shop).kind = "AWS.Freeform"
+    plan = shop.run("plan", shop.policy, "--live")
+    verify = shop.run("verify", shop.policy)
+    refused = shop.run("start", shop.policy, *START)
+    assert (verify.status, refused.status) == (Exit.CHECK_FAILED, Exit.USAGE)
+    for ended in (plan, verify, refused):
+        shown = " ".join((ended.out + ended.err).split())
+        assert "profile ghi9012 is of type AWS.Freeform, so no function reads flag" in shown
+    assert twin(shop).weight == 0
+
+
 def test_functions_have_a_weight_when_their_cache_is_over(shop: CliHarness) -> None:
     started(shop)
     assert shop.weight == 0

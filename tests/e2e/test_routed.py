@@ -8,6 +8,7 @@ from random import Random
 import pytest
 
 from controller.engine.time_limits import LEASE_DURATION
+from tests.adapters.contracts.appconfig_benches import AppConfigBench
 from tests.e2e.routed import KINDS, MINUTE, ROLLOUT, ROUNDS, Routed
 from tests.support.deep_rows import deep_after
 from tests.support.emulator import Emulator
@@ -177,6 +178,31 @@ def test_every_verb_knows_the_target(routed: Routed, weight: int) -> None:
         answer = routed.run(verb, routed.policy, *options)
         assert answer.status in allowed, (verb, answer.out, answer.err)
         assert "${" not in answer.out, verb
+
+
+def test_a_profile_that_cannot_hold_the_flag_is_named_before_a_start(
+    ministack: Emulator, account: str, tmp_path: Path
+) -> None:
+    """The document has the form of flags, but functions get it as it is: at 0% for ever."""
+    routed = Routed(KINDS["appconfig"], ministack, account, tmp_path)
+    bench = routed.bench
+    assert isinstance(bench, AppConfigBench)
+    freeform = bench.client.create_configuration_profile(
+        ApplicationId=bench.target.application, Name="free", LocationUri="hosted"
+    )["Id"]
+    text = routed.policy.read_text().replace(bench.target.profile, freeform)
+    document = bench.document()
+    other = bench.of_profile(freeform)
+    other.deploy(other.save(document))
+    routed.policy.write_text(text)
+    for ended, status in (
+        (routed.run("plan", routed.policy, "--live"), 0),
+        (routed.run("doctor", routed.policy), 7),
+        (routed.try_start(), 2),
+    ):
+        assert ended.status == status
+        shown = " ".join((ended.out + ended.err).split())
+        assert f"profile {freeform} is of type AWS.Freeform, so no function reads flag" in shown
 
 
 # --- kills ----------------------------------------------------------------------------------------

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 import pytest
+from moto import mock_aws
 
+from controller.cli import main
 from controller.core.decision import Alert
 from controller.core.events import Command, Verb
 from controller.core.observation import TargetReading
@@ -23,7 +25,7 @@ from controller.ports.target import ObservedTarget
 from controller.testing import account_of, installed
 from controller.tools.rehearse.compose import RehearsalSetup, rehearsal
 from tests.examples.dynamodb_flag import DynamoDbFlag, FlagItem
-from tests.examples.test_dynamodb_flag import POLICY
+from tests.examples.test_dynamodb_flag import POLICY, an_item
 
 MINUTE = timedelta(minutes=1)
 
@@ -88,9 +90,12 @@ class Pipeline:
         return self._setup.world.calls["dynamodb", "UpdateItem"] - self._moves
 
 
+OBSERVED_POLICY = POLICY.replace("dynamodb-flag", "observed-flag")
+
+
 @contextmanager
 def pipeline(scenario: str) -> Iterator[Pipeline]:
-    policy = loads(POLICY.replace("dynamodb-flag", "observed-flag"), "p.yaml")
+    policy = loads(OBSERVED_POLICY, "p.yaml")
     with rehearsal(policy, scenario, seed=1) as setup:
         yield Pipeline(setup)
 
@@ -167,3 +172,29 @@ def test_a_weight_ahead_of_the_answer_is_drift() -> None:
         moved.moves_to(10)
         moved.moves_to(100)
         assert moved.rollout.phase is Phase.PAUSED
+
+
+@mock_aws
+@pytest.mark.parametrize(
+    "command", [("rollback",), ("set-weight", "50")], ids=lambda command: str(command[0])
+)
+def test_a_dry_run_lists_no_write_that_the_real_command_refuses(
+    command: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    monkeypatch.chdir(tmp_path)
+    item = an_item()
+    item.shift_to(10, item.read().token)
+    policy = tmp_path / "p.yaml"
+    policy.write_text(OBSERVED_POLICY, encoding="utf-8")
+    verb, *weight = command
+    real = main([verb, str(policy), *weight]), capsys.readouterr()
+    dry = main([verb, str(policy), *weight, "--dry-run"]), capsys.readouterr()
+    assert dry[0] == real[0] != Exit.DONE
+    for _, printed in (real, dry):
+        assert "only observes this kind of target" in printed.out + printed.err
+        assert "would" not in printed.out.replace("would: nothing", "")
+    assert item.read().has_applied(10)

@@ -3,16 +3,19 @@
 What functions read is the deployed version. A write saves a version that is the deployed one with
 another weight, and deploys it under the number of the environment's latest deployment; AppConfig
 refuses it when there is a newer one, or one in progress. A version that is not deployed changes
-nothing, so saving needs no condition.
+nothing, so saving needs no condition. Where the version with 0% cannot be saved, an earlier one
+with the same other settings is deployed again; a raise sees to it that there is one.
 
 IAM: appconfig:ListDeployments, appconfig:GetDeployment, appconfig:GetDeploymentStrategy,
-appconfig:GetEnvironment, appconfig:GetHostedConfigurationVersion,
-appconfig:ListHostedConfigurationVersions, appconfig:CreateHostedConfigurationVersion,
-appconfig:StartDeployment and appconfig:StopDeployment.
+appconfig:GetEnvironment, appconfig:GetConfigurationProfile,
+appconfig:GetHostedConfigurationVersion, appconfig:ListHostedConfigurationVersions,
+appconfig:CreateHostedConfigurationVersion, appconfig:StartDeployment and
+appconfig:StopDeployment.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from controller.adapters.aws.clients import (
@@ -20,12 +23,14 @@ from controller.adapters.aws.clients import (
     StrangeAnswerError,
     code_of,
     error_text,
+    is_transient,
     redact,
 )
 from controller.adapters.iam.permission import METRIC_JOBS, TRAFFIC_JOBS, Permission
 from controller.adapters.targets.appconfig_document import (
     VARIANTS,
     Document,
+    is_at_zero,
     settings_in,
     shown_in,
     weight_in,
@@ -50,6 +55,7 @@ IAM: Final = (
     Permission("appconfig:GetHostedConfigurationVersion", "{appconfig_versions}", METRIC_JOBS),
     Permission("appconfig:GetDeploymentStrategy", "{appconfig_strategy}", METRIC_JOBS),
     Permission("appconfig:GetEnvironment", "{appconfig_environment}", METRIC_JOBS),
+    Permission("appconfig:GetConfigurationProfile", "{appconfig_profile}", METRIC_JOBS),
     Permission("appconfig:ListHostedConfigurationVersions", "{appconfig_profile}", METRIC_JOBS),
     Permission("appconfig:CreateHostedConfigurationVersion", "{appconfig_profile}", TRAFFIC_JOBS),
     Permission("appconfig:StartDeployment", "{appconfig_start}", TRAFFIC_JOBS),
@@ -58,7 +64,12 @@ IAM: Final = (
 
 PAGE: Final = 50  # deployments of a page, the most that the API gives
 PAGES: Final = 20  # that are searched for one of the profile
+# Versions that are read to find one with 0%; most are left out by their descriptions.
+_MOST_READ: Final = 20
 
+FLAGS: Final = "AWS.AppConfig.FeatureFlags"
+FREEFORM: Final = "AWS.Freeform"  # of a profile that was made without a type
+HOSTED: Final = "hosted"
 _COMPLETE: Final = "COMPLETE"
 _ROLLING_BACK: Final = "ROLLING_BACK"
 _STOPPABLE: Final = ("VALIDATING", "DEPLOYING", "BAKING")
@@ -80,25 +91,37 @@ class Deployment(Immutable):
         return f"deployment {self.number} of profile {self.profile} is {self.state}"
 
 
+class Version(Immutable):
+    """A version of the profile. key: its customer managed key; empty: none."""
+
+    document: Document
+    content_type: str
+    key: str
+    description: str
+
+
 class ConfigurationState(Immutable):
     """What is deployed, and the reading of its weight.
 
-    version: of `document`. key: the customer managed key of that version; empty: none.
+    number: of `version`, which a write has to keep.
     latest: the number of the newest deployment of the environment, whatever its profile.
     newest, settled: the newest deployment of this profile, and the newest that is complete.
     busy: the deployment in progress, of any profile. others: further profiles of the environment.
     """
 
     reading: TargetReading
-    document: Document
-    content_type: str
-    version: str
-    key: str
+    version: Version
+    number: str
     latest: int
     newest: Deployment
     settled: Deployment | None
     busy: Deployment | None
     others: Sequence[str]
+
+    @property
+    def document(self) -> Document:
+        """The document that is deployed."""
+        return self.version.document
 
 
 class HostedConfiguration(Resource[ConfigurationState]):
@@ -136,15 +159,12 @@ class HostedConfiguration(Resource[ConfigurationState]):
                 f"{self._target.environment}, so nothing is known that a write has to keep: deploy "
                 f"one with {self._target.setting} 0"
             )
-        document, content_type, key = self._version(live[0].version)
-        documents = [document, *(self._version(one.version)[0] for one in live[1:])]
+        versions = [self._version(one.version) for one in live]
         newest = own[0]
         return ConfigurationState(
-            reading=self._reading(newest, live, documents),
-            document=document,
-            content_type=content_type,
-            version=live[0].version,
-            key=key,
+            reading=self._reading(newest, live, [one.document for one in versions]),
+            version=versions[0],
+            number=live[0].version,
             latest=max(one.number for one in deployments),
             newest=newest,
             settled=settled,
@@ -191,34 +211,43 @@ class HostedConfiguration(Resource[ConfigurationState]):
             at_once=not grows,
         )
 
-    def _version(self, version: str) -> tuple[Document, str, str]:
-        """Return the document of a version, its content type and its key.
+    def _version(self, number: str) -> Version:
+        """Return a version.
 
         Raises WriteRefusedError where it is no JSON object, or one without flags for a flag.
         """
-        if not version.isdecimal():
-            raise WriteRefusedError(f"{self.name} is no hosted configuration: {version!r} is live")
+        if not number.isdecimal():
+            raise WriteRefusedError(f"{self.name} is no hosted configuration: {number!r} is live")
         answer = self._call(
             "GetHostedConfigurationVersion",
             self._client.get_hosted_configuration_version,
             **self._profile,
-            VersionNumber=int(version),
+            VersionNumber=int(number),
         )
+        return Version(
+            document=self._document(number, answer),
+            content_type=str(answer.get("ContentType", "")),
+            key=str(answer.get("KmsKeyArn", "")),
+            description=str(answer.get("Description", "")),
+        )
+
+    def _document(self, number: str, answer: Mapping[str, Any]) -> Document:
+        """Return the document of a version. Raises WriteRefusedError as `_version` does."""
         try:
             document = json.loads(answer["Content"].read())
         except (ValueError, RecursionError, KeyError):
             document = None
         if not isinstance(document, dict):
             raise WriteRefusedError(
-                f"version {version} of profile {self._target.profile} is no JSON object, so a "
+                f"version {number} of profile {self._target.profile} is no JSON object, so a "
                 "write would lose what it is: name a profile that is one"
             )
         if self._target.flag is not None and not isinstance(document.get("values", {}), dict):
             raise WriteRefusedError(
-                f"version {version} of profile {self._target.profile} has no feature flags: leave "
+                f"version {number} of profile {self._target.profile} has no feature flags: leave "
                 "`flag` out for a document of another form"
             )
-        return document, str(answer.get("ContentType", "")), str(answer.get("KmsKeyArn", ""))
+        return document
 
     def _reading(
         self, newest: Deployment, live: Sequence[Deployment], documents: Sequence[Document]
@@ -251,20 +280,18 @@ class HostedConfiguration(Resource[ConfigurationState]):
         AppConfig refuses a deployment where another one is in progress, or was made since
         `snapshot`. Raises what boto3 raises, without what it may quote of the document.
         """
-        document = with_weight(snapshot.document, self._target, weight)
-        content = json.dumps(document, separators=(",", ":")).encode()
-        text = f"rolloutctl: {self._target.setting} {weight}"
-        if self._saved[0] != content:
-            self._saved = content, self._save(content, snapshot.content_type, text)
+        version = (
+            self._lower_version(snapshot) if weight == 0 else self._raise_version(snapshot, weight)
+        )
         failure: Exception | None = None
         try:
             self._client.start_deployment(
                 **self._environment,
                 ConfigurationProfileId=self._target.profile,
-                ConfigurationVersion=str(self._saved[1]),
+                ConfigurationVersion=str(version),
                 DeploymentStrategyId=self._target.strategy,
                 LatestDeploymentNumber=snapshot.latest,
-                Description=text,
+                Description=self._description(weight),
             )
         except AWS_ERRORS as error:
             if code_of(error) != "BadRequestException":
@@ -272,6 +299,85 @@ class HostedConfiguration(Resource[ConfigurationState]):
             failure = redact(error, {})  # a validator may quote other settings
         if failure is not None:
             raise failure  # outside of `except`: its context would quote what was redacted
+
+    def _raise_version(self, snapshot: ConfigurationState, weight: int) -> int:
+        """Save a version with `weight`, and one with 0% before it where there may be none.
+
+        A version that was saved here was made of one with 0%, or after one.
+        """
+        is_ours = snapshot.version.description.startswith(self._description())
+        if not (is_ours or snapshot.reading.weight == 0 or self._version_at_zero(snapshot)):
+            self._saved_version(snapshot, 0)
+        return self._saved_version(snapshot, weight)
+
+    def _lower_version(self, snapshot: ConfigurationState) -> int:
+        """Save a version with 0%, or return an earlier one where AppConfig takes no other."""
+        try:
+            return self._saved_version(snapshot, 0)
+        except AWS_ERRORS as error:
+            earlier = None if is_transient(error) else self._version_at_zero(snapshot)
+            if earlier is None:
+                raise
+            return earlier
+
+    def _version_at_zero(self, snapshot: ConfigurationState) -> int | None:
+        """Return the newest version that is what is deployed with 0%; None: none was found.
+
+        Raises what boto3 raises where another attempt may find one.
+        """
+        for number in self._numbers_for_zero():
+            try:
+                answer = self._client.get_hosted_configuration_version(
+                    **self._profile, VersionNumber=number
+                )
+                document = self._document(str(number), answer)
+            except AWS_ERRORS as error:
+                if is_transient(error):
+                    raise
+            except WriteRefusedError:
+                continue
+            else:
+                if is_at_zero(document, snapshot.document, self._target):
+                    return number
+        return None
+
+    def _numbers_for_zero(self) -> Sequence[int]:
+        """Return the versions that may have 0%, newest first; none where they cannot be listed."""
+        try:
+            listed = list(self._listed_versions(self._client.list_hosted_configuration_versions))
+        except AWS_ERRORS as error:
+            if is_transient(error):
+                raise
+            return ()
+        own, zero = self._description(), self._description(0)
+        numbers = [
+            int(one["VersionNumber"])
+            for one in listed
+            if one.get("Description") == zero or not one.get("Description", "").startswith(own)
+        ]
+        return sorted(numbers, reverse=True)[:_MOST_READ]
+
+    def _listed_versions(self, method: Any) -> Iterator[Mapping[str, Any]]:
+        """Yield the versions of the profile, without their documents."""
+        request = dict[str, Any](self._profile)
+        for _ in range(PAGES):
+            page = method(**request)
+            yield from page.get("Items", ())
+            if not page.get("NextToken"):
+                return
+            request["NextToken"] = page["NextToken"]
+
+    def _description(self, weight: int | str = "") -> str:
+        return f"rolloutctl: {self._target.setting} {weight}"
+
+    def _saved_version(self, snapshot: ConfigurationState, weight: int) -> int:
+        """Return the number of a version of the document with `weight`, which is saved once."""
+        document = with_weight(snapshot.document, self._target, weight)
+        content = json.dumps(document, separators=(",", ":")).encode()
+        if self._saved[0] != content:
+            number = self._save(content, snapshot.version.content_type, self._description(weight))
+            self._saved = content, number
+        return self._saved[1]
 
     def _save(self, content: bytes, content_type: str, text: str) -> int:
         """Return the number of a new version."""
@@ -325,8 +431,7 @@ class HostedConfiguration(Resource[ConfigurationState]):
         """Return the weight that functions get when the newest deployment is stopped."""
         if snapshot.settled is None:
             return 0
-        document, *_ = self._version(snapshot.settled.version)
-        return weight_in(document, self._target)
+        return weight_in(self._version(snapshot.settled.version).document, self._target)
 
     def write_problem(self, weight: int, error: Exception, snapshot: ConfigurationState) -> str:
         operation = getattr(error, "operation_name", "StartDeployment")
@@ -341,6 +446,33 @@ class HostedConfiguration(Resource[ConfigurationState]):
         return text
 
     # --- what a start looks at ------------------------------------------------------------------
+
+    def profile_problems(self) -> Iterator[str]:
+        """Yield why functions would not get the weight from such a profile. Raises TargetError.
+
+        Of a feature flag profile they get the values alone, without the definitions of the flags.
+        """
+        answer = self._call(
+            "GetConfigurationProfile", self._client.get_configuration_profile, **self._profile
+        )
+        profile, location = f"profile {self._target.profile}", answer.get("LocationUri", HOSTED)
+        kind = answer.get("Type", FREEFORM)
+        if location != HOSTED:
+            yield (
+                f"{profile} keeps its content in {location}, and only hosted configurations are "
+                "written: name a hosted profile"
+            )
+        elif self._target.flag is not None and kind != FLAGS:
+            yield (
+                f"{profile} is of type {kind}, so no function reads flag {self._target.flag} in "
+                f"it: name a profile of type {FLAGS}, or leave `flag` out for an attribute of a "
+                "JSON document"
+            )
+        elif self._target.flag is None and kind == FLAGS:
+            yield (
+                f"{profile} is of type {FLAGS}, and its document takes no attribute "
+                f"{self._target.attribute} outside of a flag: name the flag with `flag`"
+            )
 
     def strategy_problems(self) -> Iterator[str]:
         """Yield what AppConfig would do beside the steps of the policy. Raises TargetError."""
@@ -378,30 +510,23 @@ class HostedConfiguration(Resource[ConfigurationState]):
         if newer := self._newer_version(snapshot):
             yield (
                 f"version {newer} of profile {self._target.profile} is newer than version "
-                f"{snapshot.version}, which is deployed: a rollout goes on from what is deployed, "
+                f"{snapshot.number}, which is deployed: a rollout goes on from what is deployed, "
                 "without the changes of the other"
             )
-        if snapshot.key:
+        if key := snapshot.version.key:
             yield (
-                f"profile {self._target.profile} is encrypted with {snapshot.key}: this role and "
+                f"profile {self._target.profile} is encrypted with {key}: this role and "
                 "that of the ticks need kms:Decrypt and kms:GenerateDataKey on it, which `iam` "
                 "does not print"
             )
 
     def _newer_version(self, snapshot: ConfigurationState) -> int:
         """Return the newest version, if it is newer than the deployed one; else 0."""
-        newest, request = int(snapshot.version), dict[str, Any](self._profile)
-        for _ in range(PAGES):
-            page = self._call(
-                "ListHostedConfigurationVersions",
-                self._client.list_hosted_configuration_versions,
-                **request,
-            )
-            newest = max([newest, *(int(one["VersionNumber"]) for one in page.get("Items", ()))])
-            if not page.get("NextToken"):
-                break
-            request["NextToken"] = page["NextToken"]
-        return newest if newest > int(snapshot.version) else 0
+        operation = "ListHostedConfigurationVersions"
+        method = self._client.list_hosted_configuration_versions
+        listed = self._listed_versions(partial(self._call, operation, method))
+        newest = max((int(one["VersionNumber"]) for one in listed), default=0)
+        return newest if newest > int(snapshot.number) else 0
 
 
 def _live(own: Sequence[Deployment], settled: Deployment | None) -> Sequence[Deployment]:
@@ -447,16 +572,21 @@ class AppConfigTarget(ResourceTarget[ConfigurationState]):
 
     def obstacles(self) -> Sequence[Obstacle]:
         """Return what keeps a weight from the functions, and what may take it back."""
+        profile = _obstacles(self._configuration.profile_problems, fatal=True)
+        of_another_type = [one for one in profile if one.fatal]
         try:
             snapshot = self._configuration.read()
-            fatal = [*self._problems(snapshot), *self._configuration.strategy_problems()]
-            doubts = [*self._configuration.doubts(snapshot)]
         except TargetError as error:
-            return [Obstacle(fatal=False, text=str(error), unread=True)]
-        return [
-            *(Obstacle(fatal=True, text=problem) for problem in fatal),
-            *(Obstacle(fatal=False, text=doubt) for doubt in doubts),
+            return [*of_another_type, Obstacle(fatal=False, text=str(error), unread=True)]
+        # The document of another type of profile has other parts.
+        problems = list[str]() if of_another_type else list(self._problems(snapshot))
+        found = [
+            *profile,
+            *(Obstacle(fatal=True, text=problem) for problem in problems),
+            *_obstacles(self._configuration.strategy_problems, fatal=True),
+            *_obstacles(lambda: self._configuration.doubts(snapshot), fatal=False),
         ]
+        return sorted(found, key=lambda one: not one.fatal)
 
     def foreign_values(self) -> Sequence[str]:
         """Return the attribute when it holds no percentage. Raises TargetError."""
@@ -469,7 +599,7 @@ class AppConfigTarget(ResourceTarget[ConfigurationState]):
         settings = settings_in(snapshot.document, self._target)
         if settings is not None and self._target.attribute in settings:
             return []
-        text = f"{self._target.setting} is not set in version {snapshot.version} of {self.name}"
+        text = f"{self._target.setting} is not set in version {snapshot.number} of {self.name}"
         return [NameWarning(text, mistaken=True)]
 
     @property
@@ -509,6 +639,14 @@ class AppConfigTarget(ResourceTarget[ConfigurationState]):
                 f"the constraints of {target.setting} refuse 0, so a rollback could not be saved: "
                 "allow numbers from 0 to 100"
             )
+
+
+def _obstacles(texts: Callable[[], Iterable[str]], *, fatal: bool) -> list[Obstacle]:
+    """Return an obstacle for each of `texts`, or the one that they could not be looked for."""
+    try:
+        return [Obstacle(fatal=fatal, text=text) for text in texts()]
+    except TargetError as error:
+        return [Obstacle(fatal=False, text=str(error), unread=True)]
 
 
 def _part(document: Mapping[str, Any], key: str) -> Mapping[str, Any]:

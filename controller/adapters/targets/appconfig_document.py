@@ -15,6 +15,8 @@ Document: TypeAlias = Mapping[str, Any]
 """A feature flag profile, or a free document: a JSON object."""
 
 VARIANTS: Final = "_variants"
+# What AppConfig notes itself in the definition of a flag, and in its value.
+_TIMES: Final = ("_createdAt", "_updatedAt")
 
 
 def weight_in(document: Document, target: AppConfigFlag) -> int | None:
@@ -22,11 +24,15 @@ def weight_in(document: Document, target: AppConfigFlag) -> int | None:
     settings = settings_in(document, target)
     if settings is None:
         return 0
+    percent = _percent_in(settings, target)
+    return percent if target.flag is None or settings.get("enabled") is True else percent and 0
+
+
+def _percent_in(settings: Document, target: AppConfigFlag) -> int | None:
+    """Return the percent that a flag has while it is on; None where that is no percentage."""
     value = settings.get(target.attribute, 0)
     is_percent = type(value) in (int, float) and 0 <= value <= 100 and value == int(value)
-    if not is_percent or VARIANTS in settings:
-        return None
-    return int(value) if target.flag is None or settings.get("enabled") is True else 0
+    return int(value) if is_percent and VARIANTS not in settings else None
 
 
 def shown_in(document: Document, target: AppConfigFlag) -> str:
@@ -59,6 +65,37 @@ def with_weight(document: Document, target: AppConfigFlag, weight: int) -> dict[
         return changed
     changed["enabled"] = True if weight else settings.get("enabled", False)
     return {**document, "values": {**document.get("values", {}), target.flag: changed}}
+
+
+def is_at_zero(other: Document, document: Document, target: AppConfigFlag) -> bool:
+    """Tell whether `other` is `document` with 0%: all of their other settings are the same."""
+    settings = settings_in(other, target)
+    if settings is None or _percent_in(settings, target) != 0:
+        return False
+    return _beside(other, target) == _beside(document, target)
+
+
+def _beside(document: Document, target: AppConfigFlag) -> str:
+    """Return all of `document` but the weight, and the times that AppConfig notes."""
+    if target.flag is None:
+        rest = {key: value for key, value in document.items() if key != target.attribute}
+    else:
+        flags, values = (_without_times(document.get(part, {})) for part in ("flags", "values"))
+        for key in (target.attribute, "enabled"):
+            values.get(target.flag, {}).pop(key, None)
+        rest = {**document, "flags": flags, "values": values}
+    return json.dumps(rest, sort_keys=True)
+
+
+def _without_times(flags: Any) -> Any:
+    if not isinstance(flags, dict):
+        return flags
+    return {
+        name: {key: part for key, part in one.items() if key not in _TIMES}
+        if isinstance(one, dict)
+        else one
+        for name, one in flags.items()
+    }
 
 
 def settings_in(document: Document, target: AppConfigFlag) -> Document | None:

@@ -9,7 +9,13 @@ from typing import Any, Final
 
 from controller.adapters.aws.clients import AWS_ERRORS, code_of, error_text
 from controller.adapters.iam.permission import Job, Permission
-from controller.adapters.targets.appconfig import PAGES, HostedConfiguration, open_target
+from controller.adapters.targets.appconfig import (
+    FLAGS,
+    HOSTED,
+    PAGES,
+    HostedConfiguration,
+    open_target,
+)
 from controller.core.policy.targets.appconfig import AppConfigFlag
 from controller.errors import TargetError, UsageError
 from controller.policy_file.named_target import named_target
@@ -21,8 +27,6 @@ IAM: Final = (
     Permission("appconfig:ListDeploymentStrategies", "{appconfig_strategies}", {Job.INIT}),
 )
 
-_FLAGS: Final = "AWS.AppConfig.FeatureFlags"
-_HOSTED: Final = "hosted"
 _NO_STRATEGY: Final = (
     "the account has no deployment strategy with 0 minutes of growth and of bake: make one with "
     "`aws appconfig create-deployment-strategy --name at-once --deployment-duration-in-minutes 0 "
@@ -45,7 +49,7 @@ def find_target(account: Account, names: Mapping[str, str], chooser: Chooser) ->
         found["profile"] = _chosen(chooser, profiles, "configuration profile", "--profile ID")
     if "strategy" not in names:
         found["strategy"] = _strategy(client, chooser)
-    has_flags = profiles.get(found["profile"], {}).get("Type") == _FLAGS
+    has_flags = profiles.get(found["profile"], {}).get("Type") == FLAGS
     if "flag" not in names and has_flags:
         found["flag"] = _flag(client, named_target(AppConfigFlag, found), chooser)
     target = named_target(AppConfigFlag, found)
@@ -58,7 +62,7 @@ def _profiles(client: Any, application: str) -> Mapping[str, Mapping[str, Any]]:
     """Return the hosted profiles of an application by ID. Raises TargetError."""
     request = {"ApplicationId": application}
     listed = _items("ListConfigurationProfiles", client.list_configuration_profiles, request)
-    return {one["Id"]: one for one in listed if one.get("LocationUri") == _HOSTED}
+    return {one["Id"]: one for one in listed if one.get("LocationUri") == HOSTED}
 
 
 def _strategy(client: Any, chooser: Chooser) -> str:

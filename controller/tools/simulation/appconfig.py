@@ -70,17 +70,23 @@ class Deployment:
 class SimulatedAppConfig(SimulatedTarget):
     """`SimulatedTarget` on one profile of one environment.
 
-    versions: the document of each version, by number. deployments: oldest first. strategies: the
-    minutes of growth and of bake of each, by ID. monitors: the alarms of the environment.
+    versions: the document of each version, by number; descriptions: of those that have one.
+    most_versions: that the profile takes. deployments: oldest first. strategies: the minutes of
+    growth and of bake of each, by ID. monitors: the alarms of the environment. kind: of the
+    profile, as AppConfig spells it. location: where it has its content.
     """
 
     def __init__(self, target: AppConfigFlag, world: "World") -> None:
         refuse_variables(target, world)
         self._target, self._world = target, world
         self.versions: dict[int, Any] = {}
+        self.descriptions: dict[int, str] = {}
+        self.most_versions: int | None = None
         self.deployments: list[Deployment] = []
         self.strategies = {target.strategy: (0, 0), ANOTHER_STRATEGY: (30, 10)}
         self.monitors: list[str] = []
+        self.kind = "AWS.AppConfig.FeatureFlags" if target.flag else "AWS.Freeform"
+        self.location = "hosted"
         self._original: dict[str, Any] = {}
 
     @property
@@ -97,6 +103,7 @@ class SimulatedAppConfig(SimulatedTarget):
             "ListDeploymentStrategies": self._list_strategies,
             "GetEnvironment": self._get_environment,
             "ListConfigurationProfiles": self._list_profiles,
+            "GetConfigurationProfile": self._get_profile,
         }
         return {("appconfig", operation): call for operation, call in calls.items()}
 
@@ -217,16 +224,22 @@ class SimulatedAppConfig(SimulatedTarget):
         latest = max(self.versions)
         if request.get("LatestVersionNumber", latest) != latest:
             raise client_error(operation, "ConflictException", "There is a newer version")
+        if self.most_versions is not None and len(self.versions) >= self.most_versions:
+            raise client_error(operation, "ServiceQuotaExceededException", "Too many versions")
         content = request["Content"]
-        made = self._version(self.save(json.loads(content)), request["ContentType"])
-        return {**made, "Content": BytesIO(content)}
+        number = self.save(json.loads(content))
+        if description := request.get("Description"):
+            self.descriptions[number] = description
+        return {**self._version(number, request["ContentType"]), "Content": BytesIO(content)}
 
     def _version(self, number: int, content_type: str) -> AwsResponse:
+        known = self.descriptions.get(number)
         return {
             "ApplicationId": self._target.application,
             "ConfigurationProfileId": self._target.profile,
             "VersionNumber": number,
             "ContentType": content_type,
+            **({} if known is None else {"Description": known}),
         }
 
     def _start_deployment(self, request: Mapping[str, Any]) -> AwsResponse:
@@ -298,16 +311,21 @@ class SimulatedAppConfig(SimulatedTarget):
             "Monitors": [{"AlarmArn": arn} for arn in self.monitors],
         }
 
+    def _get_profile(self, request: Mapping[str, Any]) -> AwsResponse:
+        self._check_profile("GetConfigurationProfile", request)
+        return self._profile()
+
     def _list_profiles(self, _request: Mapping[str, Any]) -> AwsResponse:
-        kind = "AWS.AppConfig.FeatureFlags" if self._target.flag else "AWS.Freeform"
-        profile = {
+        return {"Items": [self._profile()]}
+
+    def _profile(self) -> AwsResponse:
+        return {
             "ApplicationId": self._target.application,
             "Id": self._target.profile,
             "Name": "flags",
-            "LocationUri": "hosted",
-            "Type": kind,
+            "LocationUri": self.location,
+            "Type": self.kind,
         }
-        return {"Items": [profile]}
 
     # --- state ----------------------------------------------------------------------------------
 

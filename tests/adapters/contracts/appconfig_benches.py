@@ -12,7 +12,7 @@ from controller.adapters.clock import SystemClock
 from controller.adapters.targets.appconfig import AppConfigTarget
 from controller.core.policy import TargetSpec
 from controller.core.policy.targets.appconfig import AppConfigFlag
-from controller.immutable import Immutable, field
+from controller.immutable import Immutable, field, replace
 from controller.ports.clock import Clock
 from controller.tools.simulation.appconfig import ANOTHER_STRATEGY, OTHER_PROFILE
 from controller.tools.simulation.world import World
@@ -54,6 +54,10 @@ class AppConfigBench(Immutable):
         """Return the adapter of `target`."""
         assert isinstance(target, AppConfigFlag)
         return AppConfigTarget(target, OneClientAccount(lambda: self.client, clock=self.clock))
+
+    def of_profile(self, profile: str) -> "AppConfigBench":
+        """Return another profile of the application."""
+        return replace(self, target=self.target.model_copy(update={"profile": profile}))
 
     # --- what the service has -------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -163,6 +164,73 @@ def test_no_more_time_is_taken_than_a_read_has(stub: Host, monkeypatch: pytest.M
     monkeypatch.setattr("controller.adapters.metrics.prometheus.source.READ_S", 0.0)
     assert "no time was left for all of its queries" in read(stub.url("")).message
     assert not stub.requests
+
+
+# --- the budget of a read -------------------------------------------------------------------------
+
+
+def read_many(stub: Host, names: Sequence[str], span: Span = SPAN) -> list[Series]:
+    """Return the series of several metrics of one read."""
+    source = PrometheusSource(prometheus=stub.url(""))
+    clock = VirtualClock(from_unix(NOON + 3_600))
+    account = OneClientAccount(egress=LOCAL, clock=clock)
+    queries = [MetricQuery("", name, "Sum", 60, (), source) for name in names]
+    answers = PrometheusMetrics(source, account).read(queries, span)
+    return [answers[query] for query in queries]
+
+
+@pytest.mark.parametrize("most", ["MOST_SENT_A_DAY", "MOST_BYTES_A_DAY"])
+def test_answers_that_are_too_long_together_end_as_no_data(
+    stub: Host, monkeypatch: pytest.MonkeyPatch, most: str
+) -> None:
+    stub.answer = responds(200, answer(counter()))
+    monkeypatch.setattr(client, most, 3 * len(answer(counter())))
+    series = read_many(stub, [f"part{number}_total" for number in range(20)])
+    statuses = [one.status for one in series]
+    assert statuses.count(QueryStatus.COMPLETE) >= 3
+    assert statuses.count(QueryStatus.ERROR) >= 10
+    assert len(stub.requests) < 10
+    messages = {one.message for one in series if one.status is QueryStatus.ERROR}
+    (message,) = messages
+    assert message.startswith("prometheus localhost: no data: its answers together are longer than")
+    assert not any(one.points for one in series if one.status is QueryStatus.ERROR)
+
+
+def test_answers_that_are_too_long_to_be_used_count_as_well(
+    stub: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stub.answer = responds(200, answer(counter()))
+    monkeypatch.setattr(client, "MOST_SENT", 1_000)
+    monkeypatch.setattr(client, "MOST_SENT_A_DAY", 1_000)
+    assert "no data: its answers together" in read(stub.url("")).message
+    assert len(stub.requests) == 1
+
+
+def test_each_day_that_is_read_has_its_own_bytes(
+    stub: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A baseline of a week is read for each metric by 24 queries a day."""
+    stub.answer = responds(200, answer(counter()))
+    monkeypatch.setattr(client, "MOST_SENT_A_DAY", 30 * len(answer(counter())))
+    week = Span(NOON - 7 * 86_400 + 600, NOON + 600)
+    assert [one.status for one in read_many(stub, ["a_total"], week)] == [QueryStatus.COMPLETE]
+
+
+def test_a_rollout_that_used_its_share_blinds_no_other(
+    stub: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stub.answer = responds(200, answer(counter()))
+    monkeypatch.setattr(client, "MOST_SENT_A_DAY", 3 * len(answer(counter())))
+    greedy = read_many(stub, [f"part{number}_total" for number in range(20)])
+    assert greedy[-1].status is QueryStatus.ERROR
+    modest = read_many(stub, ["few_total"])
+    assert [one.status for one in modest] == [QueryStatus.COMPLETE]
+
+
+def test_a_tick_of_ten_criteria_is_far_from_the_budget() -> None:
+    """docs/prometheus.md: one instance and 15 metrics take 76 kB a tick as sent."""
+    assert client.MOST_SENT_A_DAY > 400 * 76_000
+    assert client.MOST_BYTES_A_DAY == 4 * client.MOST_SENT_A_DAY
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The target `appconfig` when calls fail, and when others deploy."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -22,13 +23,15 @@ from controller.errors import (
 )
 from controller.tools.simulation.appconfig import OTHER_PROFILE, SimulatedAppConfig
 from controller.tools.simulation.world import World
-from tests.adapters.contracts.appconfig_benches import a_target
+from tests.adapters.contracts import appconfig_benches
+from tests.adapters.contracts.appconfig_benches import DOCUMENT, a_target
 from tests.adapters.targets.odd_lambda import MINUTE, Odd, answered, fails, happens_but, meets
 from tests.support.accounts import OneClientAccount
 from tests.tools.init.accounts import NoTerminal
 
 TIMEOUT = ReadTimeoutError(endpoint_url="https://appconfig.invalid")
 CREATE, START, STOP = "CreateHostedConfigurationVersion", "StartDeployment", "StopDeployment"
+GET = "GetHostedConfigurationVersion"
 DENIED = answered("AccessDeniedException", START)
 CONFLICT = answered("ConflictException", START)
 BAD_START = answered("BadRequestException", START, "value hunter2 is no number")
@@ -231,6 +234,174 @@ def test_alarms_of_the_environment_are_named(opened: Opened) -> None:
     opened.twin.monitors.append("arn:aws:cloudwatch:us-east-1:123456789012:alarm:red")
     (doubt,) = opened.adapter.obstacles()
     assert "takes it back, also one with 0%" in doubt.text
+
+
+# --- versions that are used up --------------------------------------------------------------------
+
+
+def use_up(opened: Opened) -> None:
+    """Let the profile take no further version."""
+    opened.twin.most_versions = len(opened.twin.versions)
+
+
+def with_search(opened: Opened, enabled: bool) -> Any:
+    """Return the deployed document, in which another team has switched another flag."""
+    document = deepcopy(opened.twin.document)
+    document["values"]["search"]["enabled"] = enabled
+    return document
+
+
+def test_without_a_version_left_a_rollback_deploys_the_one_with_0_again(opened: Opened) -> None:
+    before = opened.twin.document
+    for weight in (10, 50):
+        opened.raise_to(weight)
+    use_up(opened)
+    opened.adapter.lower_to_zero(TEN)
+    assert opened.twin.weight == 0
+    assert opened.twin.document == before
+    assert opened.twin.deployments[-1].version == 1
+
+
+def test_a_raise_is_not_made_without_a_version_left(opened: Opened) -> None:
+    opened.raise_to(10)
+    use_up(opened)
+    with pytest.raises(WriteRefusedError, match="ServiceQuotaExceededException"):
+        opened.raise_to(50)
+    assert opened.twin.weight == 10
+
+
+def test_the_times_that_appconfig_notes_make_no_other_document(opened: Opened) -> None:
+    opened.raise_to(50)
+    for document, minute in zip(opened.twin.versions.values(), (1, 2), strict=True):
+        times = {"_createdAt": "2026-12-01T10:00:00Z", "_updatedAt": f"2026-12-01T10:0{minute}:00Z"}
+        document["flags"]["checkout"].update(times)
+        document["values"]["checkout"].update(times)
+    use_up(opened)
+    opened.adapter.lower_to_zero(TEN)
+    assert opened.twin.deployments[-1].version == 1
+
+
+def test_a_version_that_only_switches_the_flag_off_is_not_deployed_for_0(opened: Opened) -> None:
+    """Who switches the flag on again would have its percentage at once."""
+    off = opened.twin.with_weight(70)
+    off["values"]["checkout"]["enabled"] = False
+    opened.twin.versions[1] = off
+    opened.twin.set_weight(50)
+    use_up(opened)
+    with pytest.raises(WriteRefusedError):
+        opened.adapter.lower_to_zero(TEN)
+
+
+def test_what_another_team_changed_before_a_raise_is_kept_by_its_rollback(opened: Opened) -> None:
+    opened.raise_to(10)
+    opened.twin.deploy(opened.twin.save(with_search(opened, enabled=True)))
+    opened.raise_to(50)
+    use_up(opened)
+    opened.adapter.lower_to_zero(TEN)
+    assert opened.twin.weight == 0
+    assert opened.twin.document["values"]["search"] == {"enabled": True}
+
+
+def test_a_raise_saves_no_second_version_with_0(opened: Opened) -> None:
+    opened.twin.deploy(opened.twin.save(opened.twin.with_weight(10)))
+    opened.raise_to(50)
+    assert opened.calls(CREATE) == 1, "version 1 has 0%"
+    opened.twin.deploy(opened.twin.save(with_search(opened, enabled=True)))
+    opened.raise_to(70)
+    assert opened.calls(CREATE) == 3
+    opened.raise_to(100)
+    assert opened.calls(CREATE) == 4
+
+
+def test_no_version_with_other_settings_is_deployed_for_0(opened: Opened) -> None:
+    opened.raise_to(50)
+    opened.twin.deploy(opened.twin.save(with_search(opened, enabled=True)))
+    use_up(opened)
+    with pytest.raises(
+        WriteRefusedError, match="delete versions of the profile that are not deployed"
+    ):
+        opened.adapter.lower_to_zero(TEN)
+    assert opened.twin.weight == 50
+    del opened.twin.versions[1]
+    opened.adapter.lower_to_zero(TEN)
+    assert opened.twin.weight == 0
+    assert opened.twin.document["values"]["search"] == {"enabled": True}
+
+
+def test_where_saving_is_denied_a_rollback_deploys_a_version_again(opened: Opened) -> None:
+    opened.raise_to(50)
+    meets(opened.world, CREATE, fails(answered("AccessDeniedException", CREATE)))
+    opened.adapter.lower_to_zero(TEN)
+    assert opened.twin.deployments[-1].version == 1
+
+
+@pytest.mark.parametrize("operation", ["ListHostedConfigurationVersions", GET])
+def test_versions_that_cannot_be_looked_through_leave_the_first_refusal(
+    opened: Opened, operation: str
+) -> None:
+    opened.raise_to(50)
+    use_up(opened)
+    reads = opened.calls(operation)
+    denied = fails(answered("AccessDeniedException", operation))
+
+    def after_the_reading(proceed: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        is_of_the_search = opened.calls(operation) > reads + (operation == GET)
+        return denied(proceed) if is_of_the_search else proceed()
+
+    meets(opened.world, operation, after_the_reading)
+    with pytest.raises(WriteRefusedError, match="ServiceQuotaExceededException"):
+        opened.adapter.lower_to_zero(TEN)
+
+
+def test_a_search_that_gets_no_answer_is_made_again(opened: Opened) -> None:
+    opened.raise_to(50)
+    use_up(opened)
+    meets(opened.world, "ListHostedConfigurationVersions", fails(TIMEOUT), times=2)
+    opened.adapter.lower_to_zero(MINUTE)
+    assert opened.twin.weight == 0
+
+
+# --- the profile ----------------------------------------------------------------------------------
+
+PROFILE = "GetConfigurationProfile"
+FREEFORM, FLAGS = "AWS.Freeform", "AWS.AppConfig.FeatureFlags"
+
+
+@pytest.mark.parametrize("document", [None, {"percentage": 0}, [1]], ids=str)
+def test_a_flag_in_a_profile_of_another_type_is_in_the_way(
+    opened: Opened, document: object
+) -> None:
+    """Functions get the document of such a profile as it is, and find no flag in it."""
+    if document is not None:
+        opened.twin.deploy(opened.twin.save(document))
+    opened.twin.kind = FREEFORM
+    first, *others = opened.adapter.obstacles()
+    assert first.fatal
+    assert f"of type {FREEFORM}, so no function reads flag checkout" in first.text
+    assert not any(one.fatal for one in others), "one cause is one obstacle"
+
+
+def test_an_attribute_without_a_flag_in_a_profile_of_flags_is_in_the_way() -> None:
+    bench = appconfig_benches.simulated(DOCUMENT)
+    bench.client._world.simulated_target.kind = FLAGS
+    (obstacle,) = bench.open(bench.target).obstacles()
+    assert obstacle.fatal
+    assert f"of type {FLAGS}, and its document takes no attribute percentage" in obstacle.text
+
+
+def test_a_profile_whose_content_is_elsewhere_is_in_the_way(opened: Opened) -> None:
+    opened.twin.location = "ssm-parameter://flags"
+    (obstacle,) = opened.adapter.obstacles()
+    assert obstacle.fatal
+    assert "keeps its content in ssm-parameter://flags" in obstacle.text
+
+
+def test_where_the_type_of_a_profile_cannot_be_read_the_rest_is_looked_at(opened: Opened) -> None:
+    meets(opened.world, PROFILE, fails(answered("AccessDeniedException", PROFILE)))
+    opened.twin.strategies[opened.target.strategy] = (30, 10)
+    strategy, profile = opened.adapter.obstacles()
+    assert (strategy.fatal, profile.unread) == (True, True)
+    assert "appconfig:GetConfigurationProfile" in profile.text
 
 
 # --- what init finds ----------------------------------------------------------------------------

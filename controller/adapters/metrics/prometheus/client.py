@@ -1,8 +1,9 @@
-"""Queries of Prometheus' HTTP API, each of them limited in time and size.
+"""Queries of Prometheus' HTTP API: each is limited in time and size, and so are all of one read.
 
 IAM: none here; `source` has it.
 """
 
+import threading
 import zlib
 from base64 import b64encode
 from collections.abc import Mapping
@@ -23,6 +24,9 @@ QUERY_S: Final = 10.0
 # Of an answer as it is sent, and unpacked.
 MOST_SENT: Final = 4 * 2**20
 MOST_BYTES: Final = 16 * 2**20
+# Of all answers of a read, for each day that is read. A tick makes one read for a rollout.
+MOST_SENT_A_DAY: Final = 8 * MOST_SENT
+MOST_BYTES_A_DAY: Final = 8 * MOST_BYTES
 _PATH: Final = "/api/v1/query"
 _MOST_REASON: Final = 200  # characters of an error of the server
 
@@ -38,14 +42,41 @@ class Result(Immutable):
     warnings: tuple[str, ...]
 
 
+class Budget:
+    """What the answers of one read may have together, over so many days. Threads share it."""
+
+    def __init__(self, days: int) -> None:
+        self._most_sent, self._most_bytes = days * MOST_SENT_A_DAY, days * MOST_BYTES_A_DAY
+        self._sent = self._bytes = 0
+        self._counting = threading.Lock()
+
+    def check(self) -> None:
+        """Raise MetricsError where it is used up."""
+        if self._sent >= self._most_sent or self._bytes >= self._most_bytes:
+            raise MetricsError(
+                f"no data: its answers together are longer than {self._most_sent // 2**20} MiB, "
+                f"or {self._most_bytes // 2**20} MiB unpacked, the most that is read for one "
+                "rollout at once: name more labels of its metrics, or judge fewer"
+            )
+
+    def add(self, sent: int = 0, unpacked: int = 0) -> None:
+        """Count what was received, and what it was unpacked."""
+        with self._counting:
+            self._sent += sent
+            self._bytes += unpacked
+
+
 class PrometheusClient:
-    """Sends the queries of one read, which has until `deadline` of the monotonic clock.
+    """Sends the queries of one read of so many days, which has `within_s` seconds.
 
     Raises MetricsError where the token cannot be read.
     """
 
-    def __init__(self, source: PrometheusSource, account: Account, within_s: float) -> None:
+    def __init__(
+        self, source: PrometheusSource, account: Account, within_s: float, days: int
+    ) -> None:
         self._source, self._account = source, account
+        self._within_s, self._budget = within_s, Budget(days)
         self._deadline = monotonic() + within_s
         self._authorization = self._read_token()
         self._url = source.prometheus.rstrip("/") + _PATH
@@ -55,9 +86,13 @@ class PrometheusClient:
 
         Raises TooLongError, and MetricsError for every other answer than a result.
         """
+        self._budget.check()
         left = min(QUERY_S, self._deadline - monotonic())
         if left <= 0:
-            raise MetricsError("no time was left for all of its queries")
+            raise MetricsError(
+                f"no data: the {self._within_s:g} s are over that one read of a rollout has, and "
+                "no time was left for all of its queries"
+            )
         body = urlencode(
             {"query": query, "time": f"{at:.3f}", "timeout": f"{ceil(left)}s"}
         ).encode()
@@ -73,11 +108,15 @@ class PrometheusClient:
             )
         except HttpsError as error:
             raise MetricsError(str(error)) from error
+        self._budget.add(sent=len(answer.body))
         if len(answer.body) >= MOST_SENT:
             raise TooLongError("its answer is too long")
         if answer.flaw:
             raise MetricsError(f"{self._source.host} {answer.flaw}")
-        return _result(answer.status, answer.body)
+        _check_status(answer.status)
+        text = _unpacked(answer.body)
+        self._budget.add(unpacked=len(text))
+        return _result(answer.status, text)
 
     def _headers(self, body: bytes) -> Mapping[str, str]:
         headers = {
@@ -103,7 +142,8 @@ class PrometheusClient:
         return {"Authorization": f"Basic {pair}"}
 
 
-def _result(status: int, body: bytes) -> Result:
+def _check_status(status: int) -> None:
+    """Raise MetricsError where the answer is none of the API."""
     if status in (401, 403):
         error = MetricsError(f"it refuses the credentials of its queries: the answer was {status}")
         error.denied = True
@@ -112,7 +152,10 @@ def _result(status: int, body: bytes) -> Result:
         raise MetricsError(f"the answer was {status}; redirects are not followed")
     if status not in (200, 400, 422, 503):  # the others are from something in front of it
         raise MetricsError(f"the answer was {status}")
-    answer = read_answer(_unpacked(body))
+
+
+def _result(status: int, text: bytes) -> Result:
+    answer = read_answer(text)
     if status != 200 or answer.status != "success":
         raise MetricsError(_refusal(status, answer))
     data = answer.data

@@ -59,6 +59,7 @@ IAM: Final = (
 )
 
 READ_S: Final = 20.0
+_DAY_S: Final = 86_400
 _AT_ONCE: Final = 4
 # Samples of one query are of no more than this; of less where an answer is too long.
 _LONGEST_S, _SHORTEST_S = 3_600, 300
@@ -89,7 +90,8 @@ class PrometheusMetrics:
         by_metric: dict[tuple[str, _Dimensions], list[MetricQuery]] = {}
         for query in queries:
             by_metric.setdefault((query.name, query.dimensions), []).append(query)
-        client = PrometheusClient(self._source, self._account, READ_S)
+        days = max(1, ceil((span.end - span.start) / _DAY_S))
+        client = PrometheusClient(self._source, self._account, READ_S, days)
 
         def answer(own: Sequence[MetricQuery]) -> dict[MetricQuery, Series]:
             return self._answer(client, own, span)

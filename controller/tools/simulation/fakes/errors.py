@@ -20,6 +20,7 @@ STATUS = {
     "ResourceConflictException": 409,
     "ResourceNotFoundException": 404,
     "ServiceException": 500,
+    "ServiceQuotaExceededException": 402,
     "Throttling": 400,
     "ThrottlingException": 400,
     "TooManyRequestsException": 429,
