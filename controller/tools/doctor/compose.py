@@ -15,6 +15,7 @@ from controller.adapters.iam.caller import (
 from controller.adapters.notifiers.sns import Subscribers
 from controller.bootstrap.account import AwsAccount, real_account
 from controller.bootstrap.stores import store_at
+from controller.core.message import Severity
 from controller.core.policy import Policy
 from controller.core.policy.aws_location import AwsLocation
 from controller.errors import NoStoreError, StoreError
@@ -29,11 +30,12 @@ from controller.tools.doctor.account import (
     root_check,
     undetermined_check,
 )
+from controller.tools.doctor.channels import channel_tests
 from controller.tools.doctor.checks import Doctor
 from controller.tools.iam.policy_document import Job, aws_location, iam_policy
 from controller.tools.monitoring.compose import deployed, open_stack
 
-__all__ = ["live_doctor"]
+__all__ = ["live_channel_tests", "live_doctor"]
 
 _WRITING: Final = re.compile(r"(?!dynamodb:)[a-z]+:(Update|Modify)\w+")
 
@@ -69,6 +71,15 @@ def live_doctor(settings: Settings, policy: Policy, role: str, file: Path) -> It
             permission_checks=checks.permission_checks,
             file=file,
         )
+
+
+def live_channel_tests(settings: Settings, policy: Policy, severity: Severity) -> Iterator[Check]:
+    """Send a test message of `severity` to each channel of `policy`, and yield a check for each.
+
+    Reads no store.
+    """
+    account = real_account(settings.egress, status_page_url=settings.status_page_url)
+    return channel_tests(policy, severity, account, account.clock.now(), settings.by)
 
 
 @contextmanager
