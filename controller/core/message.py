@@ -9,6 +9,8 @@ from controller.immutable import Immutable
 
 # How long the delivery of a message is retried, tick by tick; after that it is given up.
 DELIVERY_TIMEOUT: Final = timedelta(hours=1)
+# The kind of a message that tries a channel: it is about no rollout.
+TEST: Final = "test"
 
 
 class Severity(StrEnum):

@@ -117,7 +117,10 @@ def _problem(
         )
     only_frozen = uses.frozen and not (uses.judged or uses.compared)
     if known not in (None, counts) and not (known == "both" and only_frozen):
-        return f"metric {name} by its dimensions counts {_WHOSE[known]}, not {_WHOSE[counts]}"
+        return (
+            f"metric {name} by its dimensions counts {_WHOSE[known]}, not {_WHOSE[counts]}. Name "
+            f"another metric, or write `counts: {known}`"
+        )
     comparing = [*uses.compared, *(uses.frozen if counts == "canary" else ())]
     comparing = [one for one in comparing if not _is_named_twice(name, parts.references[one])]
     if comparing and counts != "stable":

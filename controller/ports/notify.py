@@ -5,7 +5,7 @@ from collections.abc import Collection
 from datetime import timedelta
 from typing import Any, Final, Protocol
 
-from controller.core.message import Message
+from controller.core.message import TEST, Message
 from controller.core.observation import HookAnswer
 from controller.core.policy import Channel, Hook
 from controller.core.rollout import Rollout
@@ -96,7 +96,7 @@ def event_data(rollout: Rollout, message: Message) -> dict[str, Any]:
         "weight_percent": message.weight,
         "reason": message.reason,
         "label": rollout.evidence.label,
-        "next": next_action(rollout).text,
+        "next": "nothing" if message.kind == TEST else next_action(rollout).text,
         "findings": plain_data([finding_view(finding) for finding in rollout.evidence.findings]),
     }
 

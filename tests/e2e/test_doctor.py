@@ -1,5 +1,6 @@
 """doctor, against an account of the emulator: a healthy set-up, and one mistake at a time."""
 
+import json
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from botocore.exceptions import ClientError
 
 from controller.adapters.aws.clients import Clients
 from controller.errors import Exit
+from tests.adapters.notifiers.test_sns import topic_with_queue
 from tests.e2e.account import BOOLEAN, FUNCTION, OTHERS, PERCENTAGE, POLICY
 from tests.e2e.on_call import MINUTE, Answer, Desk
 from tests.e2e.role import make_role
@@ -71,6 +73,26 @@ def test_the_subscriptions_of_a_topic_in_the_policy_are_checked(desk: Desk) -> N
     assert [by_name[f"sns {one}"]["level"] for one in ("heard", "unheard", "gone")] == [
         "ok", "warn", "warn",
     ]  # fmt: skip
+
+
+def test_a_test_message_reaches_the_topics_that_exist_and_names_those_that_do_not(
+    desk: Desk,
+) -> None:
+    sns, sqs = desk.account.client("sns"), desk.account.client("sqs")
+    topic, queue = topic_with_queue(sns, sqs)
+    gone = topic.replace("rollouts", "gone")
+    channels = [f"  - {{kind: sns, topic: '{arn}'}}\n" for arn in (gone, topic)]
+    policy = desk.another_policy(**{"steps:\n": f"notify:\n{''.join(channels)}\nsteps:\n"})
+    answer = doctor(desk, policy, "--test-message", "critical")
+    by_name = checks(answer)
+    assert answer.status == Exit.CHECK_FAILED
+    assert {name: one["level"] for name, one in by_name.items()} == {
+        "sns gone": "fail",
+        "sns rollouts": "ok",
+    }
+    assert "(sns:Publish): NotFound" in by_name["sns gone"]["seen"]
+    (got,) = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1)["Messages"]
+    assert json.loads(got["Body"])["Subject"] == "[TEST, critical] execution-api: nothing happened"
 
 
 def test_each_mistake_in_the_policy_fails_on_a_line_of_its_own(served: Desk) -> None:

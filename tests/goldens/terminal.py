@@ -143,6 +143,7 @@ STORIES: Final[Mapping[str, tuple[str, Sequence[Act]]]] = {
             f"plan {POLICY}",
             f"plan {POLICY} --live",
             f"doctor {POLICY}",
+            f"doctor {POLICY} --test-message critical",
             f"rehearse {POLICY} --scenario error-burst --interval 5m",
         ),
     ),

@@ -6,7 +6,8 @@ https://developer.pagerduty.com/docs/send-alert-event (fields).
 A policy on a target has one alert, which PagerDuty opens anew after it was resolved: a warning or
 worse triggers it, `rolloutctl ack` acknowledges it, and the next message that finds the rollout
 without trouble resolves it, as the start of the next attempt does. PagerDuty drops what resolves
-no open alert, so nothing about alerts is stored here.
+no open alert, so nothing about alerts is stored here. A test has an alert to itself, which is
+triggered and resolved at once, and so leaves that of the policy as it is.
 
 The routing key is a secret: it is read for each message and is in no error.
 """
@@ -20,7 +21,7 @@ from typing import Any, ClassVar, Final, Literal, TypeAlias
 from pydantic import Field
 
 from controller.adapters.http.request import HttpsError, post
-from controller.core.message import Message, Severity
+from controller.core.message import TEST, Message, Severity
 from controller.core.policy import Channel, SecretReference
 from controller.core.policy.notify import SecretField
 from controller.core.rollout import Phase, Rollout
@@ -83,7 +84,15 @@ class PagerDutyChannel(Channel):
             raise DeliveryError(
                 f"{self.routing_key.display_name} is no routing key: it has 32 letters and digits"
             )
-        event = {"routing_key": key, **event_of(action, rollout, message, account.status_page_url)}
+        self._send(account, key, event_of(action, rollout, message, account.status_page_url))
+        if message.kind == TEST:
+            try:
+                self._send(account, key, event_of("resolve", rollout, message))
+            except DeliveryError as error:
+                raise DeliveryError(f"its test alert is open, resolve it there: {error}") from error
+
+    def _send(self, account: Account, key: str, event: Mapping[str, Any]) -> None:
+        event = {"routing_key": key, **event}
         try:
             answer = post(
                 URLS[self.region],
@@ -107,7 +116,7 @@ def action_of(rollout: Rollout, message: Message) -> Action | None:
 
     rollout: as it stands when the message is sent.
     """
-    if message.severity != Severity.INFO:
+    if message.severity != Severity.INFO or message.kind == TEST:
         return "trigger"
     if message.kind == "acknowledged":
         return "acknowledge"
@@ -119,7 +128,8 @@ def event_of(
     action: Action, rollout: Rollout, message: Message, page_url: str = ""
 ) -> dict[str, Any]:
     """Return the event without its routing key. page_url: of the page of all rollouts, or empty."""
-    event: dict[str, Any] = {"event_action": action, "dedup_key": dedup_key(rollout)}
+    key = f"rolloutctl {message.key}" if message.kind == TEST else dedup_key(rollout)
+    event: dict[str, Any] = {"event_action": action, "dedup_key": key}
     if action != "trigger":
         return event
     payload = {

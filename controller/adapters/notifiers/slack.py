@@ -65,7 +65,7 @@ class SlackChannel(Channel):
                 raise DeliveryError(
                     f"{self.webhook.display_name} names the host {host}, and only "
                     f"{', '.join(allowed)} is allowed; "
-                    "another one has to stand in `hosts` of the channel"
+                    "list any other in `hosts` of the channel"
                 )
             answer = post(
                 url,

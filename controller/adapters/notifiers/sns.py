@@ -12,7 +12,7 @@ from pydantic import Field
 
 from controller.adapters.aws.clients import AWS_ERRORS, code_of, error_text
 from controller.adapters.iam.permission import ALARM_TOPIC, TOPIC, TRAFFIC_JOBS, Job, Permission
-from controller.core.message import Message
+from controller.core.message import TEST, Message
 from controller.core.policy import Channel
 from controller.core.policy.aws_location import AwsLocation
 from controller.core.policy.field_types import Form
@@ -71,6 +71,8 @@ class SnsChannel(Channel):
 def subject(message: Message, rollout: Rollout) -> str:
     """Return the subject: severity, rollout, kind and weight, in printable ASCII, 100 at most."""
     line = f"[{message.severity}] {rollout.id}: {message.kind} at {message.weight}%"
+    if message.kind == TEST:
+        line = f"[TEST, {message.severity}] {rollout.name}: nothing happened"
     ascii_line = printable("".join(one if " " <= one <= "~" else "?" for one in line))
     fits = len(ascii_line) <= MOST_SUBJECT
     return ascii_line if fits else f"{ascii_line[: MOST_SUBJECT - 3]}..."

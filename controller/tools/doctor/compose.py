@@ -18,6 +18,7 @@ from controller.adapters.iam.caller import (
 )
 from controller.adapters.notifiers.sns import Subscribers
 from controller.bootstrap.account import AwsAccount, real_account, store_at
+from controller.core.message import Severity
 from controller.core.policy import Policy
 from controller.core.policy.aws_location import AwsLocation
 from controller.errors import NoStoreError, StoreError
@@ -25,6 +26,7 @@ from controller.operations.checks import Check, fail, ok, warn
 from controller.operations.live_checks.live_checks import LiveChecks
 from controller.ports.store import Exposure, Exposures, Store
 from controller.process.settings import Settings
+from controller.tools.doctor.channels import channel_tests
 from controller.tools.doctor.checks import Doctor
 from controller.tools.iam.policy_document import Job, aws_location, iam_policy
 from controller.tools.monitoring.compose import deployed, open_stack
@@ -64,6 +66,15 @@ def live_doctor(settings: Settings, policy: Policy, role: str, file: Path) -> It
             permission_checks=checks.permission_checks,
             file=file,
         )
+
+
+def live_channel_tests(settings: Settings, policy: Policy, severity: Severity) -> Iterator[Check]:
+    """Send a test message of `severity` to each channel of `policy`, and yield a check for each.
+
+    Reads no store.
+    """
+    account = real_account(settings.egress, status_page_url=settings.status_page_url)
+    return channel_tests(policy, severity, account, account.clock.now(), settings.by)
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from tests.adapters.notifiers.channels import FINDING, a_message, rolled_back_ro
 from tests.adapters.notifiers.vendor_host import vendor_host
 from tests.support.accounts import OneClientAccount
 from tests.support.core import Condition, ConditionKind, Phase
-from tests.support.https_stub import Host, Responder, responds
+from tests.support.https_stub import Host, Responder, in_turn, responds
 from tests.support.rollouts import NOON, a_rollout, a_state
 
 KEY = "e93facc04764012d7bfb002500d5d1a6"
@@ -34,10 +34,14 @@ PAUSED = {ConditionKind.PAUSED: Condition(NOON, "it is paused", NOON)}
 
 
 def deliver(
-    egress: Egress, rollout: Rollout | None = None, key: str = KEY, page: str = "", **message: Any
+    egress: Egress,
+    rollout: Rollout | None = None,
+    secret: str = KEY,
+    page: str = "",
+    **message: Any,
 ) -> None:
     def read(_place: SecretReference) -> str:
-        return key
+        return secret
 
     channel = PagerDutyChannel.model_validate(PAGER)
     account = OneClientAccount(secret=read, egress=egress, status_page_url=page)
@@ -214,8 +218,26 @@ def test_an_invalid_event_is_refused_for_good(
 def test_a_secret_that_is_no_routing_key_is_not_sent(pagerduty: tuple[Host, Egress]) -> None:
     host, egress = pagerduty
     with pytest.raises(DeliveryError) as caught:
-        deliver(egress, key="hunter2")
+        deliver(egress, secret="hunter2")
     assert str(caught.value) == (
         "the environment variable KEY is no routing key: it has 32 letters and digits"
     )
     assert not host.requests
+
+
+def test_a_test_opens_and_resolves_an_alert_that_is_not_the_one_of_the_policy(
+    pagerduty: tuple[Host, Egress],
+) -> None:
+    host, egress = pagerduty
+    deliver(egress, kind="test", severity="info", key="checkout:test:now")
+    events = [json.loads(one.body) for one in host.requests]
+    assert [one["event_action"] for one in events] == ["trigger", "resolve"]
+    assert {one["dedup_key"] for one in events} == {"rolloutctl checkout:test:now"}
+    assert dedup_key(rolled_back_rollout()) != "rolloutctl checkout:test:now"
+
+
+def test_a_test_alert_that_stays_open_is_named(pagerduty: tuple[Host, Egress]) -> None:
+    host, egress = pagerduty
+    host.answer = in_turn(ACCEPTED, responds(500, b""))
+    with pytest.raises(DeliveryError, match=r"^its test alert is open, resolve it there: .* 500$"):
+        deliver(egress, kind="test")

@@ -123,13 +123,13 @@ def test_what_is_not_200_did_not_arrive(stub: Host, answer: Responder, expected:
         pytest.param(
             f"https://evil.example/{SECRET}",
             "the environment variable HOOK names the host evil.example, and only hooks.slack.com "
-            "is allowed; another one has to stand in `hosts` of the channel",
+            "is allowed; list any other in `hosts` of the channel",
             id="another host",
         ),
         pytest.param(
             f"https://hooks.slack.com.evil.example/{SECRET}",
             "the environment variable HOOK names the host hooks.slack.com.evil.example, and only "
-            "hooks.slack.com is allowed; another one has to stand in `hosts` of the channel",
+            "hooks.slack.com is allowed; list any other in `hosts` of the channel",
             id="a host that begins like Slack's",
         ),
         pytest.param(
