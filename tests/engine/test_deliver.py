@@ -34,7 +34,6 @@ from tests.support.core import (
 )
 from tests.support.rollouts import a_rollout
 from tests.support.stage import (
-    SHORT_POLICY,
     ReadOnlyStore,
     Stage,
     function_with,
@@ -422,23 +421,19 @@ def test_requests_that_stay_after_a_rollback_are_repeated_by_scheduled_ticks_unt
     tmp_path: Path, post: RecordingNotifier
 ) -> None:
     """The watch of a rollback is over after 15 minutes; an unacknowledged alert is not."""
-    requests = SHORT_POLICY["metrics"]["requests"]
-    metrics = {
-        **SHORT_POLICY["metrics"],
-        "gateway": {**requests, "namespace": "Custom", "counts": "both"},
-    }
-    works = SHORT_POLICY["criteria"]["works"]
-    criteria = {"gateway": {**works, "total": "gateway"}, "works": works}
-    policy = short_policy(metrics=metrics, criteria=criteria, notify=CHANNELS)
-    leaking = scenario(
-        function=function_with(),
-        events=[{"kind": "errors", "server_errors": "50%"}],
-        metrics={"gateway": {"path": "stable", "measure": "requests"}},
+    verify = {"absent": '{ $.event = "gateway_call" }', "present": '{ $.event = "direct_call" }'}
+    policy = short_policy(notify=CHANNELS, verify_rollback=verify)
+    failing = scenario(
+        function=function_with(), events=[{"kind": "errors", "server_errors": "50%"}]
     )
-    with open_stage(tmp_path, leaking, policy) as stage:
+    with open_stage(tmp_path, failing, policy) as stage:
         stage.rewire(channel_notifier=post)
         stage.start()
-        stage.ticks(30)
+        while stage.rollout.phase is not Phase.ROLLED_BACK:
+            stage.tick()
+        moment = stage.world.clock.now() + 3 * MINUTE
+        stage.world.add_log_event("/aws/lambda/handler", moment, '{"event": "gateway_call"}')
+        stage.ticks(15)
         leak_check = stage.rollout.leak_check
         assert leak_check is not None
         assert leak_check.label is Label.LEAK_CHECK_FAILED
