@@ -137,7 +137,7 @@ class _CheckedFile(NamedTuple):
         )
 
     def page(self) -> Page:
-        """Return what is said of a valid file."""
+        """Return the page of a valid file."""
         count = count_text(len(self.warnings), "warning")
         result = f"valid, with {count}" if self.warnings else "ok"
         return [

@@ -1,4 +1,4 @@
-"""The session of botocore: region, credentials, service models, and signatures of its own.
+"""The session of botocore: region, credentials, service models, and signed headers.
 
 IAM: none.
 """

@@ -95,6 +95,9 @@ def test_the_leak_check_by_requests(
     assert label(decide_at(rollout, minute, series)) == expected
 
 
+SEQUENTIAL: Mapping[str, Any] = {
+    "kind": "success_rate", "total": "requests", "failures": ["errors"], "min": "99%",
+}  # fmt: skip
 COUNTING: Mapping[str, Any] = {
     "share": {"kind": "share", "metric": "requests", "control": "direct"},
     "burn rate": {
@@ -120,6 +123,16 @@ def test_a_metric_of_both_paths_shows_no_leak() -> None:
     )
     rollout = replace(BUSY, policy=policy)
     assert label(decide_at(rollout, 5, requests(only(3)))) == UNOBSERVABLE
+
+
+def test_the_control_of_a_success_rate_is_not_beside_its_requests() -> None:
+    control = {"total": "direct", "failures": ["direct"]}
+    policy = a_policy(
+        metrics={**LADDER["metrics"], "direct": {**DIRECT, "counts": "stable"}},
+        criteria={"works": {**SEQUENTIAL, "control": control}},
+    )
+    rollout = replace(BUSY, policy=policy)
+    assert label(decide_at(rollout, 10, requests())) == CONFIRMED  # by the rate before
 
 
 def test_requests_that_were_due_are_known_from_a_burn_rate() -> None:
