@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from controller.adapters.aws.clients import AWS_ERRORS
-from controller.adapters.targets import alb_weights, appconfig, appconfig_document
+from controller.adapters.targets import alb_weights, appconfig_configuration, appconfig_document
 from controller.adapters.targets.alb_weights import AlbWeightsTarget, RuleActions
 from controller.adapters.targets.lambda_alias import (
     AliasState,
@@ -251,9 +251,11 @@ def keeps_late_raise(patch: pytest.MonkeyPatch) -> None:
 )
 def deploys_after_any(patch: pytest.MonkeyPatch) -> None:
     """A raise does not name the latest deployment that it saw."""
-    write = appconfig.HostedConfiguration.write
+    write = appconfig_configuration.HostedConfiguration.write
 
-    def write_anyway(self: Any, snapshot: appconfig.ConfigurationState, weight: int) -> None:
+    def write_anyway(
+        self: Any, snapshot: appconfig_configuration.ConfigurationState, weight: int
+    ) -> None:
         client = self._client
 
         def start(*, LatestDeploymentNumber: int, **request: Any) -> Any:
@@ -268,7 +270,7 @@ def deploys_after_any(patch: pytest.MonkeyPatch) -> None:
         finally:
             self._client = client
 
-    patch.setattr(appconfig.HostedConfiguration, "write", write_anyway)
+    patch.setattr(appconfig_configuration.HostedConfiguration, "write", write_anyway)
 
 
 @breaks(OtherSettingsUnchanged, "a healthy rollout", flag_plan)
@@ -280,4 +282,4 @@ def deploys_own_flag_alone(patch: pytest.MonkeyPatch) -> None:
         changed = with_weight(document, target, weight)
         return {**changed, "values": {target.flag: changed["values"][target.flag]}}
 
-    patch.setattr(appconfig, "with_weight", keep_own)
+    patch.setattr(appconfig_configuration, "with_weight", keep_own)

@@ -9,13 +9,8 @@ from typing import Any, Final
 
 from controller.adapters.aws.clients import AWS_ERRORS, code_of, error_text
 from controller.adapters.iam.permission import Job, Permission
-from controller.adapters.targets.appconfig import (
-    FLAGS,
-    HOSTED,
-    PAGES,
-    HostedConfiguration,
-    open_target,
-)
+from controller.adapters.targets.appconfig import FLAGS, HOSTED, open_target
+from controller.adapters.targets.appconfig_configuration import PAGES, HostedConfiguration
 from controller.core.policy.targets.appconfig import AppConfigFlag
 from controller.errors import TargetError, UsageError
 from controller.policy_file.named_target import named_target

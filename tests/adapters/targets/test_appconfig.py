@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
-from controller.adapters.targets import appconfig
+from controller.adapters.targets import appconfig_configuration
 from controller.adapters.targets.appconfig import AppConfigTarget
 from controller.adapters.targets.appconfig_finder import find_target
 from controller.core.observation import UpdateStatus
@@ -202,8 +202,8 @@ def test_many_deployments_of_others_hide_nothing(opened: Opened) -> None:
 def test_a_profile_that_is_not_among_the_newest_deployments_is_not_called_undeployed(
     opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(appconfig, "PAGES", 1)
-    for _ in range(appconfig.PAGE + 1):
+    monkeypatch.setattr(appconfig_configuration, "PAGES", 1)
+    for _ in range(appconfig_configuration.PAGE + 1):
         opened.twin.deploy(1, profile=OTHER_PROFILE)
     with pytest.raises(TargetError, match="older ones are not looked at") as caught:
         opened.adapter.read()
