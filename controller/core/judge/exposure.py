@@ -152,7 +152,7 @@ def expected_exposure(policy: Policy, step: int, per_minute: float) -> ExpectedE
     names = [name for name in failure_criteria(gate) if gate[name].gating]
     if not names:
         return None
-    weight, baked = policy.steps[step].weight, policy.warmup_of(step) + policy.steps[step].bake
+    weight, baked = policy.steps[step].weight, policy.planned_time_of(step)
     longest = ceil((baked + policy.longest_hold_of(step)) / _MINUTE)
     tests = gate_tests(policy, step, {})
     found = [

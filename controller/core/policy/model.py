@@ -286,6 +286,16 @@ class Policy(Model):
         step_warmup = self.steps[step].warmup
         return self.warmup if step_warmup is None else step_warmup
 
+    def planned_time_of(self, step: int) -> timedelta:
+        """Return how long step number `step` takes by its warm-up and its bake."""
+        return self.warmup_of(step) + self.steps[step].bake
+
+    @property
+    def shortest_duration(self) -> timedelta:
+        """The time from the first weight to success when every gate passes without a hold."""
+        planned = sum(map(self.planned_time_of, range(len(self.steps))), timedelta())
+        return planned + len(self.steps) * self.evaluation_delay
+
     def settled_end(self, now: datetime, period_s: int = MINUTE_S) -> int:
         """Return the end of the last period whose datapoints are final at `now`, in unix seconds.
 

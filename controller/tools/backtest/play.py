@@ -27,7 +27,6 @@ from controller.core.observation import (
     TargetReading,
     UpdateStatus,
 )
-from controller.core.policy import Policy
 from controller.core.rollout import Phase, Progressing, Rollout
 from controller.core.stats.combined_tests import SequentialState
 from controller.core.transitions.advance import confirm_applied
@@ -52,12 +51,11 @@ class BacktestSetup(Immutable):
     every: timedelta
     fault: Fault | None = None
 
-
-def planned_time(policy: Policy, every: timedelta) -> timedelta:
-    """Return how long a rollout takes that never holds; every: time between its ticks."""
-    waits = policy.evaluation_delay + every
-    baked = (one.bake + policy.warmup_of(step) + waits for step, one in enumerate(policy.steps))
-    return sum(baked, timedelta())
+    @property
+    def planned_time(self) -> timedelta:
+        """How long a rollout takes that never holds: each step is over at a tick."""
+        policy = self.subject.policy
+        return policy.shortest_duration + len(policy.steps) * self.every
 
 
 def possible_starts(setup: BacktestSetup, apart: timedelta) -> range:
@@ -65,7 +63,7 @@ def possible_starts(setup: BacktestSetup, apart: timedelta) -> range:
     start.
     """
     history, step_s = setup.subject.history, int(apart.total_seconds())
-    planned_s = int(planned_time(setup.subject.policy, setup.every).total_seconds())
+    planned_s = int(setup.planned_time.total_seconds())
     return range(ceil_to(history.begin, step_s), history.end - planned_s + 1, step_s)
 
 

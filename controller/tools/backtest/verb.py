@@ -169,10 +169,8 @@ def _whole_periods(option: str, length: timedelta, period: timedelta) -> timedel
 
 
 def _too_short(setup: "BacktestSetup", without: int) -> str:
-    from controller.tools.backtest.play import planned_time
-
     history = setup.subject.history
-    needed = format_duration(planned_time(setup.subject.policy, setup.every))
+    needed = format_duration(setup.planned_time)
     length = format_duration(timedelta(seconds=history.end - history.begin))
     why = "no start has enough history before it for its baseline" if without else "no start fits"
     return f"the history is {length} long and a rollout takes {needed}: {why}"

@@ -111,7 +111,7 @@ def plan_data(policy: Policy, now: datetime) -> PolicyPlan:
         name=policy.name,
         digest=policy.digest(),
         target=policy.target.model_dump(exclude_none=True),
-        shortest_s=int(shortest_duration(policy).total_seconds()),
+        shortest_s=int(policy.shortest_duration.total_seconds()),
         steps=[
             PlannedStep(
                 step=index,
@@ -340,15 +340,6 @@ def _gate(policy: Policy, step: int) -> str:
     if (budget := policy.max_bad_requests_of(step)) is not None:
         parts.append(f"at most {number_text(budget)} bad requests expected")
     return "; ".join(parts)
-
-
-def shortest_duration(policy: Policy) -> timedelta:
-    """Return the time from the first weight to success when every gate passes without a hold."""
-    parts = (
-        step.bake + policy.warmup_of(index) + policy.evaluation_delay
-        for index, step in enumerate(policy.steps)
-    )
-    return sum(parts, timedelta())
 
 
 def _further_waits(policy: Policy) -> Iterator[str]:

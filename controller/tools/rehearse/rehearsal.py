@@ -167,8 +167,8 @@ def _attest(runner: Runner, rollout: Rollout, attestation: "AttestationEvent") -
 
 def _max_duration(policy: Policy) -> timedelta:
     parts = (
-        step.bake + policy.warmup_of(index) + policy.longest_hold_of(index) + policy.shift_timeout
-        for index, step in enumerate(policy.steps)
+        policy.planned_time_of(step) + policy.longest_hold_of(step) + policy.shift_timeout
+        for step in range(len(policy.steps))
     )
     return sum(parts, timedelta())
 

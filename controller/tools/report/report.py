@@ -233,7 +233,7 @@ def _step(rollout: Rollout, index: int, times: Sequence[WeightSpan]) -> StepRepo
     return StepReport(
         index=index,
         weight=step.weight,
-        planned=rollout.policy.warmup_of(index) + step.bake,
+        planned=rollout.policy.planned_time_of(index),
         begin=own[0].begin if own else None,
         end=own[-1].end if own else None,
         state=_step_state(rollout, index, bool(own)),
