@@ -6,8 +6,6 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
-from pydantic import ValidationError
-
 from controller.adapters.dry_run import DryRunLog, dry_run_target
 from controller.adapters.stores.sqlite.rollback_targets_file import KnownTarget as KnownTarget
 from controller.adapters.stores.sqlite.rollback_targets_file import read_targets
@@ -20,7 +18,7 @@ from controller.engine.direct_write import lower_and_confirm
 from controller.engine.isolation import problem_of
 from controller.errors import TargetError, UsageError, WriteRefusedError
 from controller.immutable import Immutable, field
-from controller.policy_file.shape import field_message
+from controller.policy_file.named_target import named_target
 from controller.ports.target import InspectableTarget
 from controller.process.settings import SqliteLocation, StoreLocation
 
@@ -68,20 +66,14 @@ def rollback_options(*, installed: bool) -> list[TargetOption]:
     ]
 
 
-def named_target(names: Mapping[str, str]) -> TargetSpec:
+def bare_target(names: Mapping[str, str]) -> TargetSpec:
     """Return the target that `names` name, by field. Raises UsageError when they name none."""
-    for kind, model in _models(installed=True):
+    for _, model in _models(installed=True):
         if {*_required(model)} <= names.keys() <= {*model.rollback_options}:
             try:
-                return model.model_validate({"kind": kind, **names})
-            except ValidationError as error:
-                problems = "; ".join(
-                    f"--{item['loc'][0]}: {field_message(model, item)}"
-                    if item["loc"]
-                    else item["msg"]
-                    for item in error.errors()
-                )
-                raise UsageError(f"this names no target: {problems}") from error
+                return named_target(model, names)
+            except UsageError as error:
+                raise UsageError(f"this names no target: {error}") from error
     forms = " or ".join(_options_text(model) for _, model in _models(installed=True))
     raise UsageError(f"a bare rollback needs {forms}")
 

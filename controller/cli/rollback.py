@@ -10,8 +10,8 @@ from controller.bootstrap.rollback_without_store import (
     FirstWrite,
     KnownTarget,
     RollbackResult,
+    bare_target,
     lower_without_store,
-    named_target,
     policy_target,
     recorded_target,
     rollback_options,
@@ -154,7 +154,7 @@ def rollback(
     given = {name: value for name, value in names.items() if value is not None}
     if given and rollout is not None:
         raise UsageError("name either a rollout or a target, not both")
-    bare = named_target(given) if given else None
+    bare = bare_target(given) if given else None
     if request:
         if bare is not None or rollout is None:
             raise UsageError("--request is about a rollout: name it")

@@ -39,11 +39,11 @@ def _read(model: type[T], names: Mapping[str, str]) -> tuple[T | None, dict[str,
     try:
         target = model.model_validate(fields)
     except ValidationError as error:
-        items = error.errors(include_url=False)
-        return None, {
-            str(item["loc"][0]): f"--{item['loc'][0]}: {field_message(model, item)}"
-            for item in items
-        }
+        problems = dict[str, str]()
+        for item in error.errors(include_url=False):
+            name = str(next(iter(item["loc"]), ""))  # empty: about several of them
+            problems[name] = f"--{name}: {field_message(model, item)}" if name else item["msg"]
+        return None, problems
     try:
         return (target.with_version(names[VERSION]) if VERSION in names else target), {}
     except ValueError as error:
