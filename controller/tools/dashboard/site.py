@@ -173,8 +173,8 @@ def rollout_html(report: RolloutReport, live: Live, forms: Forms) -> str:
         template=_HERE / "rollout.html",
         live=live,
         forms=forms,
-        path=rollout_path(report.rollout.id),
-        version=report.rollout.version,
+        path=rollout_path(report.history.rollout.id),
+        version=report.history.rollout.version,
         longest=MAX_CHARACTERS,
     )
 

@@ -25,7 +25,13 @@ from controller.render.html.chart import Chart, Mark, Shading, chart, share_text
 from controller.render.html.pages import Tile, page, policy_text, tone
 from controller.render.rollout_data import rollout_data
 from controller.render.rollout_texts import rollout_texts, weight_text
-from controller.tools.report.report import MOST_WHOLE, CriterionReport, Failure, RolloutReport
+from controller.tools.report.report import (
+    MOST_WHOLE,
+    CriterionReport,
+    Failure,
+    RolloutHistory,
+    RolloutReport,
+)
 
 _TEMPLATE: Final = Path(__file__).with_name("report.html")
 
@@ -41,7 +47,8 @@ def report_html(
     scenario: in which it was rehearsed; empty: on an account.
     template: extends that of this page, and gets `more` values.
     """
-    rollout, texts = report.rollout, rollout_texts(report.rollout)
+    rollout = report.history.rollout
+    texts = rollout_texts(rollout)
     return page(
         template,
         _TEMPLATE,
@@ -71,7 +78,7 @@ def report_html(
         ],
         not_judged=Label.NOT_JUDGED,
         read_from=_read_from,
-        chain=_chain_text(report),
+        chain=_chain_text(report.history),
         policy_text=policy_text(rollout.policy),
         state_text=document_text("status", rollout_data(rollout), indent=1),
         weight_change=weight_change_text,
@@ -102,7 +109,7 @@ def headline(rollout: Rollout) -> str:
 
 
 def _tiles(report: RolloutReport) -> Iterator[Tile]:
-    rollout, exposure = report.rollout, report.exposure
+    rollout, exposure = report.history.rollout, report.exposure
     yield _exposure_tile(exposure)
     expected = exposure.expected
     if expected is not None and expected.budget is not None:
@@ -113,7 +120,7 @@ def _tiles(report: RolloutReport) -> Iterator[Tile]:
         control = exposure.control_requests
         note = f"stable path: {number_text(round(control))}" if control else "by the canary"
         yield Tile("Requests served", number_text(round(exposure.requests)), note)
-    weights = " → ".join(f"{span.weight}%" for span in report.weight_spans) or "none"
+    weights = " → ".join(f"{span.weight}%" for span in report.history.weight_spans) or "none"
     yield Tile("Traffic on the canary for", duration_text(exposure.duration), weights)
     planned = sum((step.planned for step in report.steps), timedelta())
     yield Tile("Planned duration", duration_text(planned), "warm-up and bake of all steps")
@@ -125,7 +132,8 @@ def _tiles(report: RolloutReport) -> Iterator[Tile]:
 
 def _bad_requests(report: RolloutReport, step: int) -> str:
     """Return the bad requests of a step, and what its policy lets it be expected to serve."""
-    found, budget = report.exposure.at_step(step), report.rollout.policy.max_bad_requests_of(step)
+    policy, found = report.history.rollout.policy, report.exposure.at_step(step)
+    budget = policy.max_bad_requests_of(step)
     counted = found is not None and found.requests
     text = number_text(round(found.failures)) if found and counted else NO_VALUE
     return text if budget is None else f"{text} (expected at most {number_text(budget)})"
@@ -189,8 +197,8 @@ def _shadings(report: RolloutReport, finding: Finding | None) -> list[Shading]:
         for failure in report.failures
         if finding is not None and failure.finding.criterion == finding.criterion
     ]
-    if report.weight_spans:
-        end = report.weight_spans[-1].end.timestamp()
+    if spans := report.history.weight_spans:
+        end = spans[-1].end.timestamp()
         marks.append(Shading(report.settled_to, end, Mark.NOT_FINAL))
     return marks
 
@@ -198,7 +206,7 @@ def _shadings(report: RolloutReport, finding: Finding | None) -> list[Shading]:
 def _overview_chart(report: RolloutReport) -> Chart | None:
     """Return the weight over time with the failures of both paths; None where none are counted."""
     traces = {one.row.criterion: one.trace for one in report.criteria if one.trace is not None}
-    counted = failure_criteria(report.rollout.policy.criteria)
+    counted = failure_criteria(report.history.rollout.policy.criteria)
     name = next((one for one in counted if one in traces), None)
     if name is None:
         return None
@@ -218,7 +226,7 @@ def _latency_charts(report: RolloutReport) -> Iterator[tuple[str, Chart | None, 
 def _criterion_chart(report: RolloutReport, index: int, one: CriterionReport) -> Chart | None:
     if one.trace is None:
         return None
-    compared = report.rollout.policy.criteria[one.row.criterion].comparisons
+    compared = report.history.rollout.policy.criteria[one.row.criterion].comparisons
     follows_weight = any(each.follows_weight for each in compared)
     title, bound_name = f"{one.row.criterion} over time", "weight" if follows_weight else "limit"
     return chart(f"chart-{index}", title, one.trace, _shadings(report, one.row.finding), bound_name)
@@ -237,14 +245,14 @@ def _read_from(one: CriterionReport) -> Iterator[str]:
 # --- Evidence of the report itself ----------------------------------------------------------------
 
 
-def _chain_text(report: RolloutReport) -> tuple[str, str]:
+def _chain_text(history: RolloutHistory) -> tuple[str, str]:
     """Return how the audit log is marked, and whether it is as it was written."""
-    if report.broken_at is not None:
+    if history.broken_at is not None:
         return "bad", (
-            f"The hash chain is broken: entry {report.broken_at} was changed, or one before it is "
+            f"The hash chain is broken: entry {history.broken_at} was changed, or one before it is "
             "missing. Do not trust what follows it."
         )
-    if not report.digests.consistent:
+    if not history.digests.consistent:
         return "bad", "The hash chain is valid, but the policy is not the one of the start."
     return "good", "The hash chain is valid, and the policy is the one of the start."
 
@@ -254,14 +262,15 @@ def _history_link(report: RolloutReport) -> str:
 
     The file has no time in it, so that the same history gives the same page.
     """
-    if len(report.entries) > MOST_WHOLE:
+    history = report.history
+    if len(history.entries) > MOST_WHOLE:
         return ""
     whole = history_data(
-        report.rollout.id,
-        report.entries,
-        report.digests,
+        history.rollout.id,
+        history.entries,
+        history.digests,
         report.exposure,
-        intact=report.broken_at is None,
+        intact=history.broken_at is None,
     )
     listed = replace(whole, entries=list(whole.entries))
     text = document_text("history", listed, separators=(",", ":"))

@@ -12,7 +12,7 @@ from controller.core.judge.queries import queries_for
 from controller.core.judge.series import WindowCounts
 from controller.core.observation import LogQuery, MetricQuery, Series, Span
 from controller.core.policy.comparison import NotCompared
-from controller.core.policy_snapshot import Digests, digests
+from controller.core.policy_snapshot import digests
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import MINUTE_S, floor_to
 from controller.core.words.criteria_table import CriterionTexts, rows
@@ -123,36 +123,6 @@ class Act(Immutable):
     outcome: str
 
 
-class RolloutReport(Immutable):
-    """Everything that the page of a rollout shows.
-
-    snapshot: the digest of the stored policy, where that is not the one of the start.
-    broken_at: the first entry that breaks the hash chain; None when it is valid.
-    settled_to: end of the measurements that were final, unix seconds.
-    made: when the report was made. unread: why minutes that no entry has yet are missing; or empty.
-    """
-
-    rollout: Rollout
-    entries: tuple[Entry, ...]
-    digests: Digests
-    broken_at: int | None
-    weight_spans: tuple[WeightSpan, ...]
-    settled_to: int
-    steps: tuple[StepReport, ...]
-    criteria: tuple[CriterionReport, ...]
-    latencies: tuple[LatencyReport, ...]
-    exposure: Exposure
-    failures: tuple[Failure, ...]
-    acts: tuple[Act, ...]
-    made: datetime
-    unread: str = ""
-
-    @property
-    def intact(self) -> bool:
-        """True where the hash chain is valid, and the policy is the one of the start."""
-        return self.broken_at is None and self.digests.consistent
-
-
 class RolloutHistory:
     """What is stored of a rollout, read once: its state, its entries, its series, its weights.
 
@@ -188,6 +158,11 @@ class RolloutHistory:
         self.broken_at = links.first_broken(rollout.chain)
         self.digests = digests(rollout, self.entries, snapshot)
 
+    @property
+    def intact(self) -> bool:
+        """True where the hash chain is valid, and the policy is the one of the start."""
+        return self.broken_at is None and self.digests.consistent
+
     def add(self, answers: Mapping[str, Series]) -> None:
         """Add series that no entry has stored yet, by series key."""
         for key, one in answers.items():
@@ -196,6 +171,24 @@ class RolloutHistory:
                 points.update(before.points)
             points.update(one.points)
             self.series[key] = Series(points, one.status)
+
+
+class RolloutReport(Immutable):
+    """Everything that the page of a rollout shows.
+
+    settled_to: end of the measurements that were final, unix seconds.
+    made: when the report was made. unread: why minutes that no entry has yet are missing; or empty.
+    """
+
+    history: RolloutHistory
+    settled_to: int
+    steps: tuple[StepReport, ...]
+    criteria: tuple[CriterionReport, ...]
+    latencies: tuple[LatencyReport, ...]
+    exposure: Exposure
+    failures: tuple[Failure, ...]
+    made: datetime
+    unread: str = ""
 
 
 def make_report(
@@ -208,11 +201,7 @@ def make_report(
     rollout, times = history.rollout, history.weight_spans
     decided = rollout.since if rollout.final else rollout.updated
     return RolloutReport(
-        rollout=rollout,
-        entries=tuple(history.entries),
-        digests=history.digests,
-        broken_at=history.broken_at,
-        weight_spans=tuple(times),
+        history=history,
         settled_to=floor_to(decided - rollout.policy.evaluation_delay, MINUTE_S),
         steps=tuple(_step(rollout, index, times) for index in range(len(rollout.policy.steps))),
         criteria=tuple(criteria_reports(rollout, history.findings, history.series, times)),
@@ -221,7 +210,6 @@ def make_report(
         failures=tuple(
             _failure(history, finding) for finding in rollout.evidence.findings if finding.fails
         ),
-        acts=tuple(history.acts),
         made=now,
         unread=unread,
     )

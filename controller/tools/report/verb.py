@@ -56,7 +56,7 @@ def report(call: CommandContext, rollout: str, place: PageLocation | None, offli
         history = RolloutHistory(stored, known_entries(store, stored), snapshot)
         made = report_of(history, real_account().clock.now(), offline=offline)
     page = report_html(made)
-    place = place or FilePage(report_file(made.rollout))
+    place = place or FilePage(report_file(stored))
     write_page(place, page)
     size = len(page.encode())
     problems = [made.unread, *(latency.problem for latency in made.latencies)]
@@ -64,12 +64,10 @@ def report(call: CommandContext, rollout: str, place: PageLocation | None, offli
 
     return Result(
         "report",
-        data=lambda: ReportData(
-            made.rollout.id, place.text, size, exposure_data(made.exposure), missing
-        ),
+        data=lambda: ReportData(stored.id, place.text, size, exposure_data(made.exposure), missing),
         text=lambda: printable_block(
-            [headline(made.rollout), f"report: {place.text} ({-(-size // 1_000)} kB)"]
+            [headline(stored), f"report: {place.text} ({-(-size // 1_000)} kB)"]
         ),
         notes=[f"not shown in full: {one}" for one in missing],
-        status=Exit.DONE if made.intact else Exit.INTERNAL,
+        status=Exit.DONE if history.intact else Exit.INTERNAL,
     )

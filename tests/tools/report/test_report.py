@@ -188,7 +188,7 @@ def test_a_criterion_is_drawn_in_what_it_judges_with_its_bound(
     report = make_report(RolloutHistory(rollout, [APPLIED]), NOON)
     (one,) = report.criteria
     judge = judge_for(rollout, "it")
-    found = trace_of(judge, {}, report.weight_spans)
+    found = trace_of(judge, {}, report.history.weight_spans)
     assert one.trace is None
     assert found.form is form
     assert found.panels[0].bound == pytest.approx(bound)
