@@ -8,12 +8,14 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import datetime, timedelta
+from functools import wraps
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import click
 from click.core import ParameterSource
 
+from controller.bootstrap.account import real_account
 from controller.cli import options, streams
 from controller.cli.streams import Progress
 from controller.core.rollout import Phase, Rollout
@@ -42,10 +44,11 @@ MAX_MISSES = 5
 
 
 class PollSchedule(Immutable):
-    """How often a store or a metric source is polled, and until when."""
+    """How often a store or a metric source is polled, and until when. limit: how long that is."""
 
     clock: Clock
     interval: timedelta
+    limit: timedelta
     until: datetime
 
 
@@ -83,27 +86,44 @@ def is_complete(rollout: Rollout, now: datetime) -> bool:
 # --- options ------------------------------------------------------------------------------------
 
 
-def make_poll_options(
-    interval: str, timeout_help: str, interval_help: str
-) -> Callable[[options.Decorated], options.Decorated]:
-    """Return a decorator that adds --timeout and --interval; `interval` is its default."""
-    timeout_option = click.option(
-        "--timeout", type=options.DURATION, default="48h", show_default=True, help=timeout_help
-    )
-    interval_option = click.option(
-        "--interval", type=options.DURATION, default=interval, show_default=True,
-        help=interval_help,
-    )  # fmt: skip
-    return lambda command: timeout_option(interval_option(command))
+def poll_options(
+    *flags: str,
+    every: str = "10s",
+    timeout_help: str = "Follow it no longer than this.",
+    interval_help: str = "Time between reads of the store.",
+) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Return a decorator that adds --timeout and --interval to a verb, which gets a `schedule`.
+
+    flags: the options with which the verb polls; without them, neither may be given.
+    every: the default of --interval.
+    """
+
+    def decorate(verb: Callable[..., int]) -> Callable[..., int]:
+        @wraps(verb)
+        def invoke(*, timeout: timedelta, interval: timedelta, **given: Any) -> int:
+            if not any(given[flag.removeprefix("--")] for flag in flags):
+                _reject_poll_options(" or ".join(flags))
+            clock = real_account().clock
+            schedule = PollSchedule(clock, interval, timeout, clock.now() + timeout)
+            return verb(schedule=schedule, **given)
+
+        for option in (
+            click.option(
+                "--interval", type=options.DURATION, default=every, show_default=True,
+                help=interval_help,
+            ),
+            click.option(
+                "--timeout", type=options.DURATION, default="48h", show_default=True,
+                help=timeout_help,
+            ),
+        ):  # fmt: skip
+            invoke = option(invoke)
+        return invoke
+
+    return decorate
 
 
-# How long a rollout is followed, and how often it is read.
-poll_options = make_poll_options(
-    "10s", "Follow it no longer than this.", "Time between reads of the store."
-)
-
-
-def reject_poll_options(option_names: str) -> None:
+def _reject_poll_options(option_names: str) -> None:
     """Raise UsageError when --timeout or --interval was given without one of `option_names`."""
     context = click.get_current_context()
     for name, option in (("timeout", "--timeout"), ("interval", "--interval")):

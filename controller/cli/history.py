@@ -1,15 +1,12 @@
 """The verb `history`: prints the audit log of a rollout and verifies its hash chain."""
 
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
 
 import click
 
-from controller.bootstrap.account import real_account
-from controller.cli import follow as watching
 from controller.cli import options, streams
 from controller.cli.call import CommandContext
-from controller.cli.follow import PollSchedule
+from controller.cli.follow import PollSchedule, is_complete, poll, poll_options
 from controller.cli.result import Result
 from controller.core.history import Entry
 from controller.core.policy_snapshot import digest_problem
@@ -29,26 +26,20 @@ from controller.render.page import EMPTY_LINE, paragraph
     is_flag=True,
     help="Show new entries as they come, until the rollout has ended and its watch is over.",
 )
-@watching.poll_options
+@poll_options("--follow")
 @options.call_options("store", "json")
-def history(
-    call: CommandContext, rollout: str, follow: bool, timeout: timedelta, interval: timedelta
-) -> Result:
+def history(call: CommandContext, rollout: str, follow: bool, schedule: PollSchedule) -> Result:
     """Show every transition of a rollout.
 
     Time, weight, author and deciding findings of each; and whether the hash chain of the entries
     is valid, and the policy is the one of the start.
     """
-    if not follow:
-        watching.reject_poll_options("--follow")
     if follow and call.as_json:
         raise UsageError("--follow prints lines; ask for --json without it")
     with call.store_session() as store:
         rollout_id = call.rollout_id(store, rollout)
         if not follow:
             return _whole_history(call, store, rollout_id)
-        clock = real_account().clock
-        schedule = PollSchedule(clock, interval, clock.now() + timeout)
         for block in history_blocks(_follow_entries(store, rollout_id, schedule)):
             streams.print_page([block])
             if streams.output_lost():
@@ -100,10 +91,10 @@ def _follow_entries(store: Store, rollout_id: str, schedule: PollSchedule) -> It
             return rollout, entries
         return rollout, tuple(known_entries(store, rollout))
 
-    for rollout, newest in watching.poll(fetch, schedule):
+    for rollout, newest in poll(fetch, schedule):
         printed, entries = len(entries), newest
         yield from entries[printed:]
         if problem := chain_error(rollout, entries):
             raise problem
-        if watching.is_complete(rollout, schedule.clock.now()):
+        if is_complete(rollout, schedule.clock.now()):
             return

@@ -12,9 +12,9 @@ import click
 
 from controller.bootstrap.account import real_account
 from controller.bootstrap.direct_target import application_logs
-from controller.cli import follow as watching
 from controller.cli import options, streams
 from controller.cli.call import CommandContext, is_policy_file, load_policy
+from controller.cli.follow import PollSchedule, poll_options
 from controller.cli.result import Result
 from controller.core.units import clock_text, count_text, from_unix
 from controller.errors import UsageError
@@ -84,9 +84,7 @@ MAX_MINUTES = 7 * 24 * 60
 )  # fmt: skip
 @click.option("--event", type=options.EXACT_TEXT, metavar="NAME", help="Only events of this name.")
 @click.option("--follow", is_flag=True, help="Show new events as they come, until Ctrl-C.")
-@watching.make_poll_options(
-    "5s", "Follow it no longer than this.", "Time between reads of the log."
-)
+@poll_options("--follow", every="5s", interval_help="Time between reads of the log.")
 @click.option(
     "--width", type=click.IntRange(min=20), metavar="N",
     help="Cut rows at this column. Default: where the terminal ends; in a pipe, after 2,000 "
@@ -99,8 +97,7 @@ def logs(
     minutes: int,
     event: str | None,
     follow: bool,
-    timeout: timedelta,
-    interval: timedelta,
+    schedule: PollSchedule,
     width: int | None,
 ) -> Result:
     """Show and count the log events of the function.
@@ -112,8 +109,6 @@ def logs(
     --json has them in full.
     """
     call.configure_logs()
-    if not follow:
-        watching.reject_poll_options("--follow")
     if follow and call.as_json:
         raise UsageError("--follow prints lines; ask for --json without it")
     if call.as_json and width is not None:
@@ -122,9 +117,8 @@ def logs(
     fit = partial(_fit_line, width=width)
     if not follow:
         return _excerpt(tail, event, minutes, fit)
-    clock = tail.clock
-    begin = clock.now() - timedelta(minutes=minutes)
-    for log_event in tail.follow(begin, clock.now() + timeout, interval):
+    begin = tail.clock.now() - timedelta(minutes=minutes)
+    for log_event in tail.follow(begin, schedule.until, schedule.interval):
         if event is None or matches_name(log_event, event):
             click.echo(fit(event_line(log_event)))
         if streams.output_lost():

@@ -9,7 +9,6 @@ from typing import Final
 
 import click
 
-from controller.bootstrap.account import real_account
 from controller.cli import filters, follow, options, streams
 from controller.cli.call import CommandContext
 from controller.cli.follow import PollSchedule
@@ -78,7 +77,7 @@ class StatusList(Immutable):
     help="Show ROLLOUT live until it has ended, or every active one until Ctrl-C; line by line "
     "where the output is no terminal.",
 )  # fmt: skip
-@follow.poll_options
+@follow.poll_options("--wait", "--watch")
 @click.option(
     "--exit-code", is_flag=True,
     help="End with 3 while undecided, 4 when rolled back, 5 while that is not confirmed, 6 after "
@@ -101,8 +100,7 @@ def status(
     wait: bool,
     until: frozenset[Phase] | None,
     watch: bool,
-    timeout: timedelta,
-    interval: timedelta,
+    schedule: PollSchedule,
     exit_code: bool,
     place: PageLocation | None,
     reports: str | None,
@@ -113,8 +111,6 @@ def status(
     urgent first; a terminal gets 50 of them. --wait and --watch only read the store: the schedule
     has to tick. They end as `run` does, at the time limit with 3 while a rollout is undecided.
     """
-    if not (wait or watch):
-        follow.reject_poll_options("--wait or --watch")
     named, chosen_among = rollout is not None, not wanted.is_empty
     for is_wrong, why in (
         (until is not None and not wait, "--until needs --wait"),
@@ -134,22 +130,21 @@ def status(
         if is_wrong:
             raise UsageError(why)
     with call.store_session() as store:
-        clock = real_account().clock
-        schedule = PollSchedule(clock, interval, clock.now() + timeout)
+        now = schedule.clock.now()
         if place is not None:
             from controller.cli.status_page import write_status_page  # Jinja2: for pages
 
-            write_status_page(store, clock.now(), place, reports=reports or "")
+            write_status_page(store, now, place, reports=reports or "")
             gc.collect()  # what was loaded for the page, a third of the memory of 1,000 rollouts
         if rollout is None:
             chosen = _Chosen(store, include_finished, wanted)
             if watch:
-                return _watch_all(call, chosen, schedule, timeout)
-            return _overview(call, chosen, clock.now(), exit_code)
+                return _watch_all(call, chosen, schedule)
+            return _overview(call, chosen, now, exit_code)
         rollout_id = call.rollout_id(store, rollout)
         if wait or watch:
-            return _follow(call, store, rollout_id, schedule, _Goal(wait, watch, until, timeout))
-        return _one(call, store, rollout_id, clock.now(), exit_code)
+            return _follow(call, store, rollout_id, schedule, _Goal(wait, watch, until))
+        return _one(call, store, rollout_id, now, exit_code)
 
 
 def _one(
@@ -250,9 +245,8 @@ class _Goal(Immutable):
     wait: bool
     watch: bool
     until: frozenset[Phase] | None
-    limit: timedelta
 
-    def time_is_up_text(self, rollout: Rollout) -> str:
+    def time_is_up_text(self, rollout: Rollout, limit: timedelta) -> str:
         """Return what was waited for in vain, and how to go on."""
         command = f"rolloutctl status {rollout.id} {'--wait' if self.wait else '--watch'}"
         goal = "pause or end" if self.wait else "end"
@@ -260,7 +254,7 @@ class _Goal(Immutable):
             goal = f"be {' or '.join(sorted(self.until))}"
             command = f"{command} --until {','.join(sorted(self.until))}"
         return (
-            f"waited {format_duration(self.limit)} for {rollout.id} to {goal}; it is "
+            f"waited {format_duration(limit)} for {rollout.id} to {goal}; it is "
             f"{rollout.phase} at {weight_text(rollout)}, the last change in the store is from "
             f"{clock_text(rollout.updated)}; {_ONLY_READS}; to wait on: {command}"
         )
@@ -305,16 +299,14 @@ def _follow(
         else:
             if last is None:
                 raise StoreError("the store did not answer within the time limit")
-            streams.message(goal.time_is_up_text(last))
+            streams.message(goal.time_is_up_text(last, schedule.limit))
     now = schedule.clock.now()
     found = status_of(store, last, with_history=call.needs_history)
     result = replace(_result(found, now), page=tuple)  # its lines are printed
     return _with_future_saves(replace(result, status=goal.status_of(last)), [last], now)
 
 
-def _watch_all(
-    call: CommandContext, chosen: _Chosen, schedule: PollSchedule, limit: timedelta
-) -> Result:
+def _watch_all(call: CommandContext, chosen: _Chosen, schedule: PollSchedule) -> Result:
     """Show all rollouts until time is up or the output is closed; return how they stand then."""
 
     def fetch() -> Sequence[Rollout]:
@@ -332,7 +324,7 @@ def _watch_all(
     active = sum(not rollout.final for rollout in rollouts)
     command = f"rolloutctl status --watch{' --all' if chosen.include_finished else ''}"
     streams.message(
-        f"watched {format_duration(limit)}; active now: {count_text(active, 'rollout')}; "
+        f"watched {format_duration(schedule.limit)}; active now: {count_text(active, 'rollout')}; "
         f"{_ONLY_READS}; to watch on: {command}"
     )
     return replace(_overview(call, chosen, schedule.clock.now(), True), page=tuple)

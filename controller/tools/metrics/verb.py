@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import timedelta
 from typing import Annotated, Final
 
 import click
@@ -94,15 +93,19 @@ class MetricsData(Immutable):
     help="How many of the newest closed minutes.",
 )  # fmt: skip
 @click.option("--watch", is_flag=True, help="Refresh every minute, until Ctrl-C.")
-@follow.make_poll_options("1m", "Watch it no longer than this.", "Time between reads.")
+@follow.poll_options(
+    "--watch",
+    every="1m",
+    timeout_help="Watch it no longer than this.",
+    interval_help="Time between reads.",
+)
 @options.call_options("store", "json")
 def metrics(
     call: CommandContext,
     policy: str,
     minutes: int,
     watch: bool,
-    timeout: timedelta,
-    interval: timedelta,
+    schedule: follow.PollSchedule,
 ) -> Result:
     """Show current metrics next to their expected values.
 
@@ -110,16 +113,13 @@ def metrics(
     and p99, and integration latency p95. Missing data is shown as "no data", never as 0. The
     verdicts of the gates are in `status`.
     """
-    if not watch:
-        follow.reject_poll_options("--watch")
     if watch and call.as_json:
         raise UsageError("--watch draws tables; ask for --json without it")
     loaded, baselines = _policy_and_baselines(call, policy)
-    account = real_account()
-    clock, source = account.clock, account.metrics()
+    source = real_account().metrics()
 
     def fetch() -> MetricsView:
-        return read_metrics(source, loaded, baselines, minutes, clock.now())
+        return read_metrics(source, loaded, baselines, minutes, schedule.clock.now())
 
     if not watch:
         view = fetch()
@@ -128,7 +128,6 @@ def metrics(
     def print_table(view: MetricsView) -> None:
         streams.print_page([*metrics_page(view), EMPTY_LINE])  # apart from the next one
 
-    schedule = follow.PollSchedule(clock, interval, clock.now() + timeout)
     with follow.live_display(metrics_page, print_table, live=True) as show:
         for view in follow.poll(fetch, schedule):
             show(view)
