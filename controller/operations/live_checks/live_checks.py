@@ -20,8 +20,11 @@ from controller.errors import MetricsError, StoreError
 from controller.immutable import Immutable, replace
 from controller.operations.checks import Check, CheckLevel, fail, warn
 from controller.operations.live_checks import alarms_and_logs, metrics, sources, target
-from controller.operations.live_checks.canary_metrics import REMEDY, foreign_requests
-from controller.operations.live_checks.unanswered import unanswered_checks
+from controller.operations.live_checks.requests import (
+    FOREIGN_REMEDY,
+    foreign_requests,
+    unanswered_checks,
+)
 from controller.policy_file.counts import counts_refusals
 from controller.ports import api_gateway
 from controller.ports.metrics import (
@@ -202,7 +205,7 @@ class LiveChecks(Immutable):
             yield fail(CANARY_METRICS, f"not checked: {error}", "run again")
             return
         if foreign:
-            yield fail(CANARY_METRICS, foreign, REMEDY)
+            yield fail(CANARY_METRICS, foreign, FOREIGN_REMEDY)
 
     def _alarm_checks(self) -> Iterator[Check]:
         criteria = alarms_and_logs.alarms_of(self.policy)

@@ -10,7 +10,7 @@ import pytest
 
 from controller.core.observation import MetricQuery, Span
 from controller.operations.checks import Check, CheckLevel
-from controller.operations.live_checks.unanswered import unanswered_checks
+from controller.operations.live_checks.requests import unanswered_checks
 from controller.operations.start.start import check_start
 from controller.policy_file.loader import load
 from controller.tools.rehearse.compose import rehearsal
