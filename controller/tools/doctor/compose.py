@@ -26,8 +26,7 @@ from controller.operations.checks import Check, fail, ok, warn
 from controller.operations.live_checks.live_checks import LiveChecks
 from controller.ports.store import Exposure, Exposures, Store
 from controller.process.settings import Settings
-from controller.tools.doctor.channels import channel_tests
-from controller.tools.doctor.checks import Doctor
+from controller.tools.doctor.checks import Doctor, channel_tests
 from controller.tools.iam.policy_document import Job, aws_location, iam_policy
 from controller.tools.monitoring.compose import deployed, open_stack
 
