@@ -1,6 +1,6 @@
 """What the judge does on metrics of real shops: PetShop on AWS, and the two shops of Nezha.
 
-    python benchmarks/real_series.py --data FOLDER [--set petshop nezha] [--starts 5m]
+    python benchmarks/real_series.py --data FOLDER [--set petshop nezha same]
 
 FOLDER has petshop_healthy_low.csv and petshop_faults_config.csv (amazon-science, CC-BY-4.0: 49
 hours without a fault, and faults by a change of configuration, in periods of five minutes), and
@@ -14,7 +14,11 @@ periods in turn.
 PetShop is read in two ways: as it is, one datapoint in five minutes; and by the minute, as a
 rollout reads most metrics, with the requests of a period drawn into its minutes, which all have its
 percentiles. What is found later than asked is listed by its cause. Nezha is also read with ten
-times the requests. Without a file its set is not measured. Ends with 1 when a bar is not met.
+times the requests.
+
+nezha_trainticket_requests.csv has single requests of TrainTicket. `--set same` draws both paths of
+a rollout from those of the same hour: nothing differs, so no rollout may be rolled back. Without a
+file its set is not measured. Ends with 1 when a bar is not met.
 """
 
 import argparse
@@ -39,7 +43,7 @@ from controller.tools.backtest.past_metrics import ColumnKey, PastMetrics
 from controller.tools.backtest.play import BacktestPlayer, BacktestSetup, possible_starts
 from controller.tools.backtest.prepare import prepare
 from controller.tools.backtest.run import run_backtest
-from controller.tools.simulation.histogram import binomial
+from controller.tools.simulation.histogram import binomial, poisson
 
 # Each node keeps this objective; the front end fails 0.4% of its requests without any fault.
 OBJECTIVES: Final = {"PetSite": "99%"}
@@ -146,12 +150,15 @@ def main() -> int:
     """Print the figures; return 1 when a bar is not met."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--set", nargs="+", choices=_SETS, default=list(_SETS))
+    parser.add_argument("--set", nargs="+", choices=(*_SETS, "same"), default=[*_SETS, "same"])
     parser.add_argument("--starts", default="5m")
     parser.add_argument("--minute-starts", default="30m")
     options = parser.parse_args()
     met = True
     for name in options.set:
+        if name == "same":
+            met &= _print_same(options.data / "nezha_trainticket_requests.csv")
+            continue
         file, read = _SETS[name]
         if not (options.data / file).exists():
             print(f"skipped: {options.data} has no {file}")
@@ -553,6 +560,82 @@ def _more_minutes(history: PastMetrics) -> PastMetrics:
 def _range(values: Sequence[float]) -> str:
     low, high = (f"{one:.0f}" if one >= 10 else f"{one:.2g}" for one in (min(values), max(values)))
     return low if low == high else f"{low} to {high}"
+
+
+# --- The same on both paths -----------------------------------------------------------------------
+
+_RATES: Final = (60, 600)
+_PERCENTILES: Final = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
+# Minutes before the first start, which the baselines read, and from start to start.
+_BEFORE, _APART, _ROLLOUTS = 1_500, 50, 9
+_BESIDE: Final = {
+    "SC-003": {"concurrent": "stable"},
+    "SC-003-frozen": {"frozen": "stable", "window": "3h"},
+}
+
+
+def _print_same(file: Path) -> bool:
+    """Print how rollouts end whose paths draw from the same hour; tell whether none is wrong."""
+    if not file.exists():
+        print(f"skipped: there is no {file}")
+        return True
+    hours: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for line in _lines(file):
+        hours[line["date"], line["file"][:2]].append(int(line["duration_us"]) / 1_000)
+    metrics = {
+        path: {"namespace": "shop", "name": path, "statistic": "p95", "unit": "ms"}
+        for path in ("canary", "stable")
+    }
+    comparison = {"kind": "latency_increase", "metric": "canary", "max_increase": "5%"}
+    steps = ((10, "10m", "SC-003"), (50, "10m", "SC-003"), (100, "30m", "SC-003-frozen"))
+    policy = Policy.model_validate(
+        {
+            "version": 1,
+            "name": "same",
+            "target": _LOAD_BALANCER,
+            "metrics": metrics,
+            "criteria": {name: {**comparison, "baseline": one} for name, one in _BESIDE.items()},
+            "steps": [{"weight": one, "bake": bake, "criteria": [own]} for one, bake, own in steps],
+        }
+    )
+    print(
+        "\n| requests a minute | rollouts | promoted | held | rolled back |\n|---|---|---|---|---|"
+    )
+    met = True
+    for rate in _RATES:
+        runs = [
+            run
+            for hour, pool in hours.items()
+            for run in _same_runs(policy, Random(f"{hour} {rate}"), pool, rate)
+        ]
+        counts = [Outcome(runs).count(one) for one in _ENDINGS]
+        print(f"| {rate} | {len(runs)} | {' | '.join(map(str, counts))} |")
+        met &= not counts[-1]
+    return met
+
+
+def _same_runs(policy: Policy, rng: Random, pool: Sequence[float], rate: int) -> Iterator[Run]:
+    """Yield rollouts whose paths draw from `pool`; each weight has draws as large as its share."""
+    players: list[BacktestPlayer] = []
+    for step in policy.steps:
+        canary = step.weight / 100
+        columns: dict[ColumnKey, dict[int, float]] = defaultdict(dict)
+        for path, share in (("canary", canary), ("stable", 1 - canary or 1.0)):
+            for minute in range(_BEFORE + (_ROLLOUTS + 3) * _APART):
+                count = poisson(rng, rate * share)
+                drawn, at = sorted(rng.choices(pool, k=count)), minute * MINUTE_S
+                if drawn:
+                    columns[path, SAMPLE_COUNT][at] = count / share
+                    for name, part in _PERCENTILES.items():
+                        columns[path, name][at] = drawn[int(part * (count - 1))]
+        subject = prepare(policy, PastMetrics(MINUTE_S, columns))
+        players.append(BacktestPlayer(BacktestSetup(subject, timedelta(minutes=1))))
+    player = players[-1]
+    player.stages = [one.stages[step] for step, one in enumerate(players)]
+    for number in range(_ROLLOUTS):
+        run = player.play((_BEFORE + number * _APART) * MINUTE_S)
+        if isinstance(run, Run):
+            yield run
 
 
 if __name__ == "__main__":
