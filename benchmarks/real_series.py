@@ -529,7 +529,7 @@ def _print_misses(
     print("\n| at | node | fault | requests a minute | failing | missed | because |")
     print("|---|---|---|---|---|---|---|")
     for (weight, node, kind, cause), missed in sorted(groups.items()):
-        share = int(weight[:-2]) / 100
+        share = int(weight.rstrip("%")) / 100
         rates = [share * one.fault.requests_a_minute for one in missed]
         failing = [100 * one.fault.failing for one in missed]
         print(
