@@ -14,11 +14,14 @@ import gzip
 import json
 import re
 import sys
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import lru_cache
 from itertools import pairwise
+from math import ceil, floor, log, log2
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -43,31 +46,84 @@ from controller.ports.metrics import MetricSource
 from controller.process import logging
 from controller.tools.rehearse.compose import RehearsalSetup, rehearsal
 from controller.tools.rehearse.rehearsal import rehearse
-from controller.tools.simulation.histogram import Distribution, bin_of, count_above, value_at
+from controller.tools.simulation.histogram import STEP, Distribution
+from controller.tools.simulation.request_draws import draw_latencies
 from tests.support.accounts import OneClientAccount
 from tests.support.prometheus_policies import SERVER, prometheus_policy
 
 SCRAPE_S: Final = 15
 _MINUTE_S: Final = 60
-# Bins of 2% in a bucket of a native histogram: about the width of schema 3.
-_BINS: Final = 4
+# Buckets of a native histogram in a doubling: schema 3, bounds 9% apart.
+_PER_DOUBLING: Final = 8
 _BOUNDS: Final = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, float("inf"))
+# How long before a read the counters begin.
+_BEFORE_S: Final = 900
 _SELECTOR: Final = re.compile(r'(\w+)(=~|=)"((?:[^"\\]|\\.)*)"')
 _SPEC: Final = PrometheusSource.model_validate(SERVER)
 
 
-class ScrapedWorld:
-    """A Prometheus server that scrapes a simulated world. classic: the form of its histograms."""
+class Requests(NamedTuple):
+    """The requests of a minute, and of each when it ended and what it adds.
 
-    def __init__(self, setup: RehearsalSetup, seed: int, *, classic: bool) -> None:
-        self._world, self._classic = setup.world, classic
-        self._offset = Random(f"scrapes {seed}").random() * SCRAPE_S
+    failed: the numbers of those that failed. places: how long they took, on the scale of bins.
+    """
+
+    ends: Sequence[float]
+    failed: Sequence[int]
+    places: Sequence[float]
+
+
+@lru_cache(maxsize=64)
+def requests_of(
+    seed: str, parts: tuple[tuple[float, float, int, int], ...], latencies: Distribution
+) -> Requests:
+    """Return the requests of a minute, which are those that CloudWatch counts.
+
+    parts: of the minute, each with one weight: begin, end, requests, failures. They end at random
+    in it. Latencies are spread evenly in each bin, as CloudWatch takes them to be.
+    """
+    rng = Random(seed)
+    places = [
+        index + (number + 0.5) / count
+        for index, count in latencies.bins.items()
+        for number in range(count)
+    ]
+    if len(parts) > 1:
+        rng.shuffle(places)
+    ends, failed = list[float](), list[int]()
+    for begin, end, count, failures in parts:
+        failed += rng.sample(range(len(ends), len(ends) + count), failures)
+        ends += [begin + rng.random() * (end - begin) for _ in range(count)]
+    return Requests(ends, failed, places)
+
+
+class ScrapedWorld:
+    """A Prometheus server that scrapes a simulated world.
+
+    classic: the form of its histograms. every_s: between scrapes. offset: of the first one after a
+    full minute, in seconds; None: drawn.
+    """
+
+    def __init__(
+        self,
+        setup: RehearsalSetup,
+        seed: int,
+        *,
+        classic: bool,
+        every_s: int = SCRAPE_S,
+        offset: float | None = None,
+    ) -> None:
+        self._world, self._classic, self._seed = setup.world, classic, seed
+        self._every_s = every_s
+        drawn = Random(f"scrapes {seed}").random() * every_s
+        self._offset = drawn if offset is None else offset
         self._names = {
             (one.name, tuple(sorted(one.dimensions.items()))): one
             for one in setup.policy.metrics.values()
         }
-        self._sums = WeakKeyDictionary[Any, dict[tuple[str, str], list[Any]]]()
-        self._states = WeakKeyDictionary[Any, dict[tuple[str, str, float], dict[Any, float]]]()
+        self._states = WeakKeyDictionary[Any, dict[Any, tuple[int, list[Counter[Any]]]]]()
+        self._minutes = WeakKeyDictionary[Any, dict[Any, dict[int, Counter[Any]]]]()
+        self._begin = 0
         self.queries = self.sent = self.unpacked = 0
         self.measured = False
 
@@ -79,6 +135,10 @@ class ScrapedWorld:
     def clock(self) -> Any:
         return self.cloudwatch._clock
 
+    def begin_before(self, second: int) -> None:
+        """Let the counters begin some minutes before `second`, for the reads to come."""
+        self._begin = second // _MINUTE_S * _MINUTE_S - _BEFORE_S
+
     def query(self, query: str, at: float) -> Result:
         """Answer as the server does, with samples of minutes that are over."""
         selector, _, length = query.rpartition("[")
@@ -86,44 +146,39 @@ class ScrapedWorld:
         found = {name: operator for name, operator, _ in _SELECTOR.findall(selector)}
         name = labels.pop("__name__")
         self.queries += 1
+        stamps = self._stamps(at, float(length.rstrip("s]")))
         if name == "up":
-            return Result(tuple(self._up(at, length)), ())
+            up = {"__name__": "up", "job": "checkout", "instance": "a:80"}
+            return Result((RawSeries(up, [(self._at(stamp), "1") for stamp in stamps]),), ())
         base = name.split("|")[0].replace("\\", "")
         dimensions = tuple(
             sorted((label, ("~" if found[label] == "=~" else "") + value)
                    for label, value in labels.items())
         )  # fmt: skip
         metric = self._names[base, dimensions]
-        series = tuple(self._series(metric, at, float(length.rstrip("s]"))))
+        series = tuple(self._series(metric, stamps))
         if self.measured:
             text = msgspec.json.encode({"status": "success", "data": {"result": series}})
             self.unpacked += len(text)
             self.sent += len(gzip.compress(text, 6))
         return Result(series, ())
 
-    def _up(self, at: float, length: str) -> Iterable[RawSeries]:
-        stamps = self._stamps(at, float(length.rstrip("s]")))
-        labels = {"__name__": "up", "job": "checkout", "instance": "a:80"}
-        return [RawSeries(labels, [(stamp, "1") for stamp in stamps])]
+    def _at(self, stamp: int) -> float:
+        return round(self._offset + self._every_s * stamp, 3)
 
-    def _stamps(self, at: float, length: float) -> list[float]:
+    def _stamps(self, at: float, length: float) -> Sequence[int]:
+        """Return the numbers of the scrapes in a time, without those of the minute that runs."""
         over = self.clock.now().timestamp() // _MINUTE_S * _MINUTE_S
-        first = (at - length - self._offset) // SCRAPE_S + 1
-        stamps = (
-            self._offset + SCRAPE_S * (first + index)
-            for index in range(int(length) // SCRAPE_S + 1)
-        )
-        return [stamp for stamp in stamps if stamp < min(at, over)]
+        first = floor((max(at - length, self._begin) - self._offset) / self._every_s) + 1
+        last = floor((at - self._offset) / self._every_s)
+        return [stamp for stamp in range(first, last + 1) if self._at(stamp) < over]
 
-    def _series(self, metric: Any, at: float, length: float) -> Iterable[RawSeries]:
-        stamps = self._stamps(at, length)
+    def _series(self, metric: Any, stamps: Sequence[int]) -> Iterable[RawSeries]:
         labels = {**{name: "5xx" if value.startswith("~") else value
                      for name, value in metric.dimensions.items()}, "instance": "a:80"}  # fmt: skip
-        states = [self._state(metric, stamp) for stamp in stamps]
+        states = [(self._at(stamp), self._state(metric, stamp)) for stamp in stamps]
         if metric.statistic == "Sum":
-            values = [
-                (stamp, str(int(one["n"]))) for stamp, one in zip(stamps, states, strict=True)
-            ]
+            values = [(at, str(one["n"])) for at, one in states]
             if "code" in labels:  # the counter of failures begins with the first one
                 values = [one for one in values if one[1] != "0"]
             return [RawSeries({"__name__": metric.name, **labels}, values)] if values else []
@@ -131,70 +186,85 @@ class ScrapedWorld:
             return [
                 RawSeries(
                     {"__name__": f"{metric.name}_bucket", **labels, "le": str(bound)},
-                    [(stamp, str(int(one.get(bound, 0)))) for stamp, one in
-                     zip(stamps, states, strict=True)],
+                    [(at, str(sum(n for key, n in one.items() if key <= bound)))
+                     for at, one in states],
                 )
                 for bound in _BOUNDS
             ]  # fmt: skip
         raw = [
-            (stamp, {"count": str(int(sum(one.values()))), "sum": "0", "buckets": [
-                (0, str(value_at(_BINS * index)), str(value_at(_BINS * index + _BINS)),
-                 str(int(count))) for index, count in one.items()]})
-            for stamp, one in zip(stamps, states, strict=True)
+            (at, {"count": str(sum(one.values())), "sum": "0", "buckets": [
+                (0, str(2 ** ((index - 1) / _PER_DOUBLING)), str(2 ** (index / _PER_DOUBLING)),
+                 str(count)) for index, count in one.items()]})
+            for at, one in states
         ]  # fmt: skip
         text = {"metric": {"__name__": metric.name, **labels}, "histograms": raw}
         return [msgspec.convert(text, RawSeries, strict=False)]
 
-    def _state(self, metric: Any, stamp: float) -> dict[Any, float]:
-        """Return what has been counted up to `stamp`: requests come evenly in a minute."""
-        known = self._states.setdefault(self.cloudwatch, {})
-        key = metric.name, str(metric.dimensions), stamp
+    def _state(self, metric: Any, stamp: int) -> Mapping[Any, int]:
+        """Return what has been counted up to a scrape, since the counters begin."""
+        key = metric.name, str(metric.dimensions)
+        begin, states = self._states.setdefault(self.cloudwatch, {}).get(key, (0, []))
+        if begin != self._begin:
+            begin, states = self._begin, [Counter[Any]()]
+            self._states[self.cloudwatch][key] = begin, states
+        first = floor((begin - self._offset) / self._every_s)
+        while first + len(states) <= stamp:
+            grown = self._grown(metric, first + len(states))
+            states.append(states[-1] + grown if grown else states[-1])
+        return states[stamp - first]
+
+    def _grown(self, metric: Any, stamp: int) -> Counter[Any]:
+        """Return what a scrape sees more than the one before it."""
+        minutes = {floor(self._at(one) / _MINUTE_S) * _MINUTE_S for one in (stamp - 1, stamp)}
+        grown = Counter[Any]()
+        for minute in minutes:
+            grown.update(self._minute(metric, minute).get(stamp, {}))
+        return grown
+
+    def _minute(self, metric: Any, minute: int) -> Mapping[int, Counter[Any]]:
+        """Return what a minute that is over adds to each scrape."""
+        known = self._minutes.setdefault(self.cloudwatch, {})
+        key = metric.name, str(metric.dimensions), minute
         if key not in known:
-            known[key] = self._new_state(metric, stamp)
+            scrapes = dict[int, Counter[Any]]()
+            ends, values = self._values(metric, minute)
+            stamps = [ceil((end - self._offset) / self._every_s) for end in ends]
+            for (stamp, value), count in Counter(zip(stamps, values, strict=True)).items():
+                scrapes.setdefault(stamp, Counter())[value] = count
+            known[key] = scrapes
         return known[key]
 
-    def _new_state(self, metric: Any, stamp: float) -> dict[Any, float]:
-        minute, inside = divmod(stamp, _MINUTE_S)
-        before, during = self._sum(metric, int(minute)), self._parts(metric, int(minute))
-        return {
-            key: before.get(key, 0) + int(during.get(key, 0) * inside / _MINUTE_S)
-            for key in {**before, **during}
-        }
-
-    def _parts(self, metric: Any, minute: int) -> dict[Any, float]:
+    def _values(self, metric: Any, minute: int) -> tuple[Sequence[float], Sequence[Any]]:
+        """Return when requests of a minute ended, and the counter or bucket that each adds to."""
         dimensions = tuple(sorted(metric.dimensions.items()))
         feed = next(
             one
             for identity, one in self.cloudwatch._feeds.items()
             if (identity.name, identity.dimensions) == (metric.name, dimensions)
         )
+        ends, failed, places = _requests(feed, minute)
+        if "code" in metric.dimensions:
+            return [ends[number] for number in failed], ["n"] * len(failed)
         if metric.statistic == "Sum":
-            return {"n": round(feed.minute(minute * _MINUTE_S).total)}
-        values: Distribution = feed.minute(minute * _MINUTE_S)
+            return ends, ["n"] * len(ends)
         if self._classic:
-            return {bound: round(values.count - (count_above(values, bound / feed.scale)
-                    if bound < 10**9 and values.count else 0)) for bound in _BOUNDS}  # fmt: skip
-        buckets: dict[int, int] = {}
-        shift = bin_of(feed.scale)
-        for index, count in values.bins.items():
-            key = (index + shift) // _BINS
-            buckets[key] = buckets.get(key, 0) + count
-        return dict(buckets)
+            bounds = [log(bound / feed.scale) / STEP for bound in _BOUNDS]
+            return ends, [_BOUNDS[bisect_left(bounds, place)] for place in places]
+        first, width = _PER_DOUBLING * log2(feed.scale), _PER_DOUBLING * STEP / log(2)
+        return ends, [ceil(first + width * place) for place in places]
 
-    def _sum(self, metric: Any, minute: int) -> dict[Any, float]:
-        """Return all that was counted in minutes before `minute`, from a day before the start."""
-        own = self._sums.setdefault(self.cloudwatch, {})
-        key = metric.name, str(metric.dimensions)
-        sums = own.setdefault(key, [minute - 1_500, [{}]])
-        first, states = sums
-        if minute < first:
-            return {}
-        while first + len(states) <= minute:
-            parts = self._parts(metric, first + len(states) - 1)
-            last = states[-1]
-            states.append({one: last.get(one, 0) + parts.get(one, 0) for one in {**last, **parts}})
-        found: dict[Any, float] = states[minute - first]
-        return found
+
+def _requests(feed: Any, minute: int) -> Requests:
+    """Return the requests of a minute whose metric is `feed`."""
+    traffic, (path,) = feed._traffic, feed._paths
+    segments = traffic.counts(path, minute)
+    weights = traffic._weights.segments(minute, minute + _MINUTE_S)
+    parts = tuple(
+        (begin, end, one.requests, sum(count for _, count in one.ended))
+        for (begin, end, *_), one in zip(weights, segments, strict=True)
+    )
+    latencies = draw_latencies(traffic._seed, path, minute, segments)
+    return requests_of(f"{traffic._seed}:ends:{path}:{minute}", parts, latencies)
 
 
 class ViaPrometheus:
@@ -204,6 +274,7 @@ class ViaPrometheus:
         self._server, self._cloudwatch = server, cloudwatch
 
     def read(self, queries: Iterable[MetricQuery], span: Span) -> Mapping[MetricQuery, Series]:
+        self._server.begin_before(span.start)
         own = dict[MetricQuery, MetricQuery]()
         others = list[MetricQuery]()
         for one in queries:
