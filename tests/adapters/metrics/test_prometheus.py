@@ -63,15 +63,15 @@ def asked(stub: Host, number: int = 0) -> dict[str, str]:
     return {name: values[0] for name, values in parameters.items()}
 
 
-def test_raw_samples_of_the_labels_are_requested_from_before_the_span(stub: Host) -> None:
+def test_raw_samples_are_requested_from_before_the_span_to_after_it(stub: Host) -> None:
     stub.answer = responds(200, answer(counter()))
     dimensions = (("code", "~5.."), ("path", 'a"b'), ("zone", "!x"))
     series = read(stub.url(""), dimensions=dimensions)
     assert stub.requests[0].path == "/api/v1/query"
     assert asked(stub)["query"] == (
-        '{__name__="http_requests_total",code=~"5..",path="a\\"b",zone!="x"}[900s]'
+        '{__name__="http_requests_total",code=~"5..",path="a\\"b",zone!="x"}[960s]'
     )
-    assert float(asked(stub)["time"]) == NOON + 600
+    assert float(asked(stub)["time"]) == NOON + 660
     assert set(series.points.values()) == {20.0}
 
 
@@ -145,7 +145,7 @@ def test_an_answer_that_is_too_long_is_requested_in_parts(
     stub.answer = in_turn(*(responds(200, one) for one in (long, short, short)))
     assert len(read(stub.url("")).points) == 10
     assert [asked(stub, number)["query"][-6:] for number in range(3)] == [
-        "[900s]", "[450s]", "[450s]",
+        "[960s]", "[480s]", "[480s]",
     ]  # fmt: skip
 
 

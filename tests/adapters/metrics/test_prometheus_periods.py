@@ -43,15 +43,31 @@ def every(
             id="a minute has what its last sample has more than the last one before it",
         ),
         pytest.param(
+            every(15, [100, 200, 300, 400, 500, 507], first=5), {0: 400, 60: 7},
+            id="what grew mostly in a minute counts there, although the next one sees it",
+        ),
+        pytest.param(
+            every(15, [100, 200, 300, 400, 500, 507], first=10), {0: 300, 60: 107},
+            id="what grew mostly in the next minute counts in the next one",
+        ),
+        pytest.param(
+            every(60, [0, 100, 110, 190], first=20), {0: 100, 60: 10, 120: 80},
+            id="of one scrape a minute, each minute has the growth that is mostly its own",
+        ),
+        pytest.param(
+            [(1, 1.0), (16, 2.0), (31, 3.0), (61, 90.0), (76, 91.0)], {0: 2, 60: 88},
+            id="growth over a missing scrape counts in the minute that sees it",
+        ),
+        pytest.param(
             every(30, [100, 110, 4, 6]), {0: 14, 60: 2},
             id="a counter that shrank counts from 0",
         ),
         pytest.param(
-            [(-5, 100.0), (50, 110.0), (130, 150.0)], {0: 10, 120: 40},
+            [*every(15, [100, 102, 104, 107, 110]), (130, 150.0), (145, 150.0)], {0: 10, 120: 40},
             id="a minute without a scrape has no data, and the next one has its growth",
         ),
         pytest.param(
-            [(-5, 100.0), (400, 500.0), (430, 510.0)], {420: 10},
+            [(-5, 100.0), (425, 500.0), (455, 510.0)], {420: 10},
             id="after more than five minutes without a scrape it is not known when it grew",
         ),
         pytest.param(
@@ -65,7 +81,14 @@ def test_growth(samples: Samples, expected: Mapping[int, float]) -> None:
 
 
 def test_a_series_that_appears_on_a_scraped_target_counts_from_0() -> None:
-    assert points([(70, 3.0), (100, 4.0)], scrapes=[10, 40, 70, 100]) == {60: 4}
+    assert points([(70, 3.0), (100, 4.0)], scrapes=[10, 40, 70, 100]) == {0: 3, 60: 1}
+
+
+def test_the_first_failure_counts_in_the_minute_of_the_requests_scraped_with_it() -> None:
+    scrapes = [6, 21, 36, 66]  # one is missing
+    requests = points([(at, 100.0 * at) for at in scrapes])
+    assert requests.keys() == {0, 60}
+    assert points([(66, 1.0)], scrapes=scrapes) == {60: 1}
 
 
 def test_the_scrape_that_finds_a_target_is_no_scrape_before_it() -> None:
@@ -77,6 +100,18 @@ def test_a_minute_is_closed_two_scrapes_after_its_end(now: float, closed: list[i
     samples = every(15, range(40), first=60)
     seen = [(at, value) for at, value in samples if at <= now]
     assert list(points(seen, now=now, span=Span(60, 120))) == closed
+
+
+@pytest.mark.parametrize("interval", [15, 30, 60])
+@pytest.mark.parametrize("lost", [(), (7,), (7, 8), (9,)], ids=lambda lost: f"{len(lost)} lost")
+def test_a_closed_minute_does_not_change(interval: int, lost: Sequence[int]) -> None:
+    for first in range(interval):
+        samples = every(interval, [index**2 for index in range(40)], first=first)
+        kept = [one for index, one in enumerate(samples) if index not in lost]
+        later = points(kept, now=10_000)
+        for now in range(300, 600):
+            seen = points([one for one in kept if one[0] <= now - interval / 4], now=now)
+            assert seen == {at: value for at, value in later.items() if at in seen}
 
 
 def test_a_gauge_has_statistics_of_its_samples_and_no_sum() -> None:

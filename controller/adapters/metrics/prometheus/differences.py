@@ -7,7 +7,6 @@ target that was not scraped before, it is not known how long it has counted.
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise
 from math import inf
 from typing import Final, TypeAlias, TypeVar
 
@@ -29,6 +28,9 @@ Scrapes: TypeAlias = Mapping[Labels, Sequence[float]]
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+Growth: TypeAlias = tuple[float, float, R]
+"""Two scrapes, and how much was counted between them."""
 
 
 def target_of(series: SampledSeries) -> Target | None:
@@ -55,15 +57,13 @@ def first_samples(series: Sequence[tuple[float, T]]) -> Iterator[float]:
         before = at
 
 
-def was_scraped_before(at: float, scrapes: Sequence[float]) -> bool:
-    """Tell whether a target was scraped in the time before `at`. scrapes: in order."""
+def scrape_before(at: float, scrapes: Sequence[float]) -> float | None:
+    """Return when a target was last scraped before `at`; None: not for long. scrapes: in order."""
     index = bisect_left(scrapes, at) - 1
-    return index >= 0 and at - scrapes[index] <= LOOK_BACK_S
+    return scrapes[index] if index >= 0 and at - scrapes[index] <= LOOK_BACK_S else None
 
 
-def counter_growth(
-    series: SampledSeries, scrapes: Sequence[float]
-) -> Iterator[tuple[float, float]]:
+def counter_growth(series: SampledSeries, scrapes: Sequence[float]) -> Iterator[Growth[float]]:
     """Yield the growth of a counter at each scrape whose growth is known.
 
     scrapes: when its target was scraped, in order.
@@ -73,7 +73,7 @@ def counter_growth(
 
 def histogram_growth(
     series: SampledSeries, scrapes: Sequence[float]
-) -> Iterator[tuple[float, Histogram]]:
+) -> Iterator[Growth[Histogram]]:
     """Yield the growth of a histogram at each scrape whose growth is known."""
     return _growth(series.histograms, scrapes, _histogram_difference)
 
@@ -82,17 +82,16 @@ def _growth(
     samples: Sequence[tuple[float, T]],
     scrapes: Sequence[float],
     difference: Callable[[T | None, T], R | None],
-) -> Iterator[tuple[float, R]]:
-    if not samples:
-        return
-    first, value = samples[0]
-    grown = [(first, difference(None, value))] if was_scraped_before(first, scrapes) else []
-    for (before, earlier), (at, later) in pairwise(samples):
-        if at - before <= LOOK_BACK_S:
-            grown.append((at, difference(earlier, later)))
-        elif was_scraped_before(at, scrapes):
-            grown.append((at, difference(None, later)))
-    yield from ((at, growth) for at, growth in grown if growth is not None)
+) -> Iterator[Growth[R]]:
+    before, earlier = -inf, None
+    for at, later in samples:
+        known = earlier
+        if at - before > LOOK_BACK_S:
+            scraped, known = scrape_before(at, scrapes), None
+            before = at if scraped is None else scraped
+        if before < at and (growth := difference(known, later)) is not None:
+            yield before, at, growth
+        before, earlier = at, later
 
 
 def _counter_difference(earlier: float | None, later: float) -> float:

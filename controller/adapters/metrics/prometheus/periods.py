@@ -1,7 +1,9 @@
 """The statistics of each period, from the growth between scrapes. IAM: none.
 
-The growth from one scrape to the next counts in the period of the second one. So a period has what
-its last sample has more than the last one before it, and a period without a scrape has no data.
+The growth from one scrape to the next counts as a whole in one minute: that in which most of the
+time between them is. So no request counts twice or in part, and one that moves to the minute beside
+its own was at most half a scrape interval from it. Where a scrape is missing, the growth counts in
+the minute of the second one, and a minute without a scrape has no data.
 """
 
 import re
@@ -31,6 +33,8 @@ _WIDEST: Final = 1.2
 _USUAL_INTERVAL_S: Final = 60.0
 _INTERVALS_SEEN: Final = 10_000
 _ABOVE: Final = re.compile(r"TC\((\d+(?:\.\d+)?):\)")
+# Two scrapes that are so many usual intervals apart have a missing one between them.
+_MISSING: Final = 1.5
 # Scrapes after the end of a period until it is closed.
 _SCRAPES_TO_CLOSE: Final = 2
 
@@ -72,31 +76,44 @@ class Readable:
 
     @cached_property
     def counted(self) -> Sequence[tuple[float, float]]:
-        """How much the counters grew, at each scrape."""
+        """How much the counters grew, each growth with the second at which it counts."""
         return [
-            growth
+            (self._counts_at(before, at), growth)
             for one in self.series
-            for growth in counter_growth(one, scrapes_of(one, self.scrapes))
+            for before, at, growth in counter_growth(one, scrapes_of(one, self.scrapes))
         ]
 
     @cached_property
     def observed(self) -> Sequence[tuple[float, Histogram]]:
-        """What the histograms got, at each scrape."""
+        """What the histograms got, each growth with the second at which it counts."""
         return [
-            growth
+            (self._counts_at(before, at), growth)
             for one in self.series
-            for growth in histogram_growth(one, scrapes_of(one, self.scrapes))
+            for before, at, growth in histogram_growth(one, scrapes_of(one, self.scrapes))
         ]
+
+    def _counts_at(self, before: float, at: float) -> float:
+        """Return the second at which the growth between two scrapes counts.
+
+        A scrape that counts in the minute before it comes less than one interval after its end.
+        That minute is closed after two, so what is closed does not change.
+        """
+        is_missing = at - before > _MISSING * self.scrape_interval
+        return at if is_missing else (before + at) / 2
 
     @cached_property
     def scrape_interval(self) -> float:
         """The usual time from one scrape to the next, in seconds."""
         gaps = [gap for one in self.series for gap in _gaps(one)][:_INTERVALS_SEEN]
+        gaps = gaps or [gap for stamps in self.scrapes.values() for gap in _between(stamps)]
         return median(gaps) if gaps else _USUAL_INTERVAL_S
 
 
 def _gaps(series: SampledSeries) -> Iterator[float]:
-    stamps = [at for at, _ in series.numbers] or [at for at, _ in series.histograms]
+    return _between([at for at, _ in series.numbers] or [at for at, _ in series.histograms])
+
+
+def _between(stamps: Sequence[float]) -> Iterator[float]:
     return (later - at for at, later in pairwise(stamps))
 
 

@@ -46,6 +46,7 @@ from controller.adapters.metrics.prometheus.samples import (
 )
 from controller.core.observation import MetricQuery, QueryStatus, Series, Span
 from controller.core.policy.sources.prometheus import PrometheusSource
+from controller.core.units import MINUTE_S
 from controller.errors import MetricsError, RolloutError
 from controller.ports.account import Account
 from controller.safe_text import printable
@@ -135,7 +136,7 @@ class _Reading:
 
     def series(self, now: float) -> dict[MetricQuery, Series]:
         """Return one series per query. now: unix seconds. Raises MetricsError."""
-        end = min(float(self._span.end), now)
+        end = min(float(self._span.end + MINUTE_S), now)  # a scrape after a minute counts in it
         raw = self._samples(self._selector(), self._span.start - LOOK_BACK_S, end)
         series = sampled_series(raw, self._name)
         readable = Readable(self._kind, series, self._scrapes(series), self._span, now)
