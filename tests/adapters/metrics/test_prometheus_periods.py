@@ -210,6 +210,13 @@ def test_a_release_with_other_bounds_counts_from_0() -> None:
     assert of_histogram("TC(0.5:)", histogram(CLASSIC), histogram(other)) == {0: 4}
 
 
+def test_a_percentile_is_the_limit_above_which_its_share_is() -> None:
+    before = histogram({(1.0, 1.1): 0.0}, exact=False)
+    after = histogram({(0.9, 1.0): 900.0, (1.0, 1.1): 80.0, (1.1, 1.21): 20.0}, exact=False)
+    p95 = of_histogram("p95", before, after)[0]
+    assert of_histogram(f"TC({p95:.12f}:)", before, after)[0] == pytest.approx(50)
+
+
 def test_a_percentile_is_interpolated_in_its_bucket() -> None:
     found = of_histogram("p50", histogram(CLASSIC), histogram(MORE))
     assert found[0] == pytest.approx(0.25 + 0.25 * (11.5 - 10) / 10)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from math import inf, isinf, log
+from math import exp, inf, isinf, log
 from statistics import median
 from typing import Final, TypeAlias, TypeVar
 
@@ -242,9 +242,11 @@ def _percentile(share: float, buckets: Mapping[Bucket, float]) -> float | None:
 
 
 def _inside(lower: float, upper: float, share: float) -> float:
-    """Return the value below which `share` of a bucket is."""
+    """Return the value below which `share` of a bucket is: of a narrow one, as `_share_above`."""
     if upper == inf:
         return lower
+    if lower > 0 and not _is_wide(lower, upper):
+        return lower * exp(share * log(upper / lower))
     low = max(lower, 0.0) if upper > 0 else lower
     return low + (upper - low) * share
 
