@@ -1,19 +1,22 @@
 """Equal traffic, judged by CloudWatch's minutes and by Prometheus' samples: the same endings?
 
-Each trace is one simulated world. Its minutes are published as CloudWatch does, and exposed to a
-scrape every 15 s at its own moment; the answers of the server go through the adapter, in the
-form that a real one gives them (tests/adapters/contracts/test_sources.py).
+Each trace is one simulated world. Its minutes are published as CloudWatch does, and each of their
+requests is exposed to a scrape every 15 s that begins at its own moment. The answers of the server
+go through the adapter, in the form of a real one (tests/adapters/contracts/test_sources.py).
 
     python -m benchmarks.judging.sources [TRACES]        endings, and how far minutes are apart
+    python -m benchmarks.judging.sources --first 200     the same of the 200 traces from 200 on
     python -m benchmarks.judging.sources --only 12 76    the same of some traces
     python -m benchmarks.judging.sources --day           queries and bytes of 26 hours, 10 criteria
+
+Causes are switched off by --at-edges (scrapes at full minutes) and --schema 5 (buckets of 2%).
 """
 
 import dataclasses
 import gzip
 import json
 import re
-import sys
+from argparse import ArgumentParser
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,6 +27,7 @@ from itertools import pairwise
 from math import ceil, floor, log, log2
 from pathlib import Path
 from random import Random
+from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any, Final, NamedTuple
 from unittest.mock import patch
@@ -53,8 +57,7 @@ from tests.support.prometheus_policies import SERVER, prometheus_policy
 
 SCRAPE_S: Final = 15
 _MINUTE_S: Final = 60
-# Buckets of a native histogram in a doubling: schema 3, bounds 9% apart.
-_PER_DOUBLING: Final = 8
+_SCHEMA: Final = 3  # of native histograms: bounds 9% apart
 _BOUNDS: Final = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, float("inf"))
 # How long before a read the counters begin.
 _BEFORE_S: Final = 900
@@ -97,26 +100,27 @@ def requests_of(
     return Requests(ends, failed, places)
 
 
-class ScrapedWorld:
-    """A Prometheus server that scrapes a simulated world.
+class Scraping(NamedTuple):
+    """How often a server scrapes, whether at full minutes, and its native buckets."""
 
-    classic: the form of its histograms. every_s: between scrapes. offset: of the first one after a
-    full minute, in seconds; None: drawn.
-    """
+    every_s: int = SCRAPE_S
+    at_edges: bool = False
+    schema: int = _SCHEMA
+
+
+USUAL: Final = Scraping()
+
+
+class ScrapedWorld:
+    """A Prometheus server that scrapes a simulated world. classic: the form of its histograms."""
 
     def __init__(
-        self,
-        setup: RehearsalSetup,
-        seed: int,
-        *,
-        classic: bool,
-        every_s: int = SCRAPE_S,
-        offset: float | None = None,
+        self, setup: RehearsalSetup, seed: int, *, classic: bool, scraping: Scraping
     ) -> None:
-        self._world, self._classic, self._seed = setup.world, classic, seed
-        self._every_s = every_s
-        drawn = Random(f"scrapes {seed}").random() * every_s
-        self._offset = drawn if offset is None else offset
+        self._world, self._classic = setup.world, classic
+        self._every_s, self._per_doubling = scraping.every_s, 2**scraping.schema
+        drawn = Random(f"scrapes {seed}").random() * scraping.every_s
+        self._offset = 0.0 if scraping.at_edges else drawn
         self._names = {
             (one.name, tuple(sorted(one.dimensions.items()))): one
             for one in setup.policy.metrics.values()
@@ -193,12 +197,15 @@ class ScrapedWorld:
             ]  # fmt: skip
         raw = [
             (at, {"count": str(sum(one.values())), "sum": "0", "buckets": [
-                (0, str(2 ** ((index - 1) / _PER_DOUBLING)), str(2 ** (index / _PER_DOUBLING)),
-                 str(count)) for index, count in one.items()]})
+                (0, str(self._bound(index - 1)), str(self._bound(index)), str(count))
+                for index, count in one.items()]})
             for at, one in states
         ]  # fmt: skip
         text = {"metric": {"__name__": metric.name, **labels}, "histograms": raw}
         return [msgspec.convert(text, RawSeries, strict=False)]
+
+    def _bound(self, index: int) -> float:
+        return float(2 ** (index / self._per_doubling))
 
     def _state(self, metric: Any, stamp: int) -> Mapping[Any, int]:
         """Return what has been counted up to a scrape, since the counters begin."""
@@ -250,7 +257,7 @@ class ScrapedWorld:
         if self._classic:
             bounds = [log(bound / feed.scale) / STEP for bound in _BOUNDS]
             return ends, [_BOUNDS[bisect_left(bounds, place)] for place in places]
-        first, width = _PER_DOUBLING * log2(feed.scale), _PER_DOUBLING * STEP / log(2)
+        first, width = self._per_doubling * log2(feed.scale), self._per_doubling * STEP / log(2)
         return ends, [ceil(first + width * place) for place in places]
 
 
@@ -330,12 +337,15 @@ def policy_of(number: int) -> Policy:
 
 
 @contextmanager
-def played(number: int, policy: Policy, scenario: str, *, scraped: bool) -> Any:
+def played(
+    number: int, policy: Policy, scenario: str, *, scraped: bool, scraping: Scraping = USUAL
+) -> Any:
     with TemporaryDirectory() as folder:
         file = Path(folder) / "trace.yaml"
         file.write_text(scenario)
         with rehearsal(policy, str(file), number) as setup:
-            server = ScrapedWorld(setup, number, classic=bool(number % 2))
+            classic = bool(number % 2)
+            server = ScrapedWorld(setup, number, classic=classic, scraping=scraping)
             if scraped:
                 plain = setup.runner.observer
                 observer = replace(plain, metrics=ViaPrometheus(server, plain.metrics))
@@ -355,9 +365,10 @@ class Ending(NamedTuple):
     apart_s: float
 
 
-def ending(number: int, *, scraped: bool) -> Ending:
+def ending(number: int, scraping: Scraping, *, scraped: bool) -> Ending:
     """Play a trace to its end."""
-    with played(number, policy_of(number), trace(number), scraped=scraped) as (setup, server):
+    policy, scenario = policy_of(number), trace(number)
+    with played(number, policy, scenario, scraped=scraped, scraping=scraping) as (setup, server):
         begin = setup.runner.clock.now()
         outcome = rehearse(
             setup.runner, setup.world, setup.policy, every=timedelta(minutes=1),
@@ -397,13 +408,14 @@ def odds_text(rollout: Rollout, finding: Finding) -> str:
     return "" if found is None else f"likelihood ratio {found.amount:.3g} of {found.needed:g}"
 
 
-def compare(traces: Sequence[int]) -> None:
+def compare(traces: Sequence[int], scraping: Scraping) -> None:
     """Print each trace as it ends, and the figures of all."""
     endings, minutes, seconds = Counter[tuple[str, str]](), list[float](), list[float]()
     for number in traces:
-        first, second = (ending(number, scraped=scraped) for scraped in (False, True))
+        first, second = (ending(number, scraping, scraped=scraped) for scraped in (False, True))
         endings[first.phase, second.phase] += 1
-        minutes.append(second.minutes - first.minutes)
+        if first.phase == second.phase:
+            minutes.append(second.minutes - first.minutes)
         seconds.append(first.apart_s)
         print(number, *first[:2], *second[:2], f"{first.apart_s:.1f} s", flush=True)
         for one in (first, second) if first.phase != second.phase else ():
@@ -412,9 +424,10 @@ def compare(traces: Sequence[int]) -> None:
                 odds = odds_text(one.rollout, finding)
                 print("      ", finding.criterion, finding.verdict, odds, dict(finding.facts))
     alike = sum(count for (one, other), count in endings.items() if one == other)
-    print(f"{alike} of {len(minutes)} end alike: {dict(endings)}")
+    print(f"{alike} of {len(traces)} end alike: {dict(endings)}")
     print(f"minutes that Prometheus ends later: {sorted(Counter(map(round, minutes)).items())}")
-    print(f"seconds apart: at most {max(seconds):.1f}, of {SCRAPE_S} s between scrapes")
+    middle, most = median(seconds), max(seconds)
+    print(f"seconds apart: median {middle:.1f}, at most {most:.1f}, of {scraping.every_s} s")
 
 
 # --- Load -----------------------------------------------------------------------------------------
@@ -475,11 +488,23 @@ def day() -> None:
         print(f"{name}: {total:,} in all, {sum(own) / len(own):,.0f} a tick, {max(own):,} at most")
 
 
+def main() -> None:
+    parser = ArgumentParser()
+    parser.add_argument("traces", type=int, nargs="?", default=200)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--only", type=int, nargs="+")
+    parser.add_argument("--every", type=int, default=SCRAPE_S)
+    parser.add_argument("--at-edges", action="store_true")
+    parser.add_argument("--schema", type=int, default=_SCHEMA)
+    parser.add_argument("--day", action="store_true")
+    chosen = parser.parse_args()
+    if chosen.day:
+        day()
+        return
+    numbers = chosen.only or range(chosen.first, chosen.first + chosen.traces)
+    compare(numbers, Scraping(chosen.every, chosen.at_edges, chosen.schema))
+
+
 if __name__ == "__main__":
     logging.disable()
-    if sys.argv[1:] == ["--day"]:
-        day()
-    elif sys.argv[1:2] == ["--only"]:
-        compare([*map(int, sys.argv[2:])])
-    else:
-        compare(range(int(sys.argv[1]) if len(sys.argv) > 1 else 200))
+    main()
