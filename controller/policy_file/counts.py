@@ -50,8 +50,9 @@ def counts_problems(parts: PartialPolicy) -> Iterator[PolicyMistake]:
     }
     sound: dict[str, Metric] = {}
     counts: dict[str, CountedPath] = {}
+    references = {name: criterion.references for name, criterion in parts.valid_criteria.items()}
     for name, metric in metrics.items():
-        uses = Uses.of(metric, metrics, parts.valid_criteria.items())
+        uses = Uses.of(metric, metrics, references)
         known = known_counts(parts.target, metric)
         if known is None and _resource(metric) in stable:
             known = "stable"

@@ -8,9 +8,8 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from controller.core.policy.aws_metrics import FLAG
-from controller.core.policy.judge_settings import Criterion
 from controller.core.policy.metric import PLACEHOLDER, CountedPath, Metric
-from controller.core.policy.metric_uses import Purpose
+from controller.core.policy.metric_uses import Purpose, Reference
 from controller.core.policy.targets import TargetSpec
 from controller.immutable import Immutable
 
@@ -34,16 +33,17 @@ class Uses(Immutable):
         cls,
         metric: Metric,
         metrics: Mapping[str, Metric | None],
-        criteria: Iterable[tuple[str, Criterion]],
+        references: Mapping[str, Iterable[Reference]],
     ) -> "Uses":
-        """Return the uses of `metric` by `criteria`, which are given by id, under any name.
+        """Return the uses of `metric`, under any name.
 
-        metrics: all of the policy, by name; None for one that is invalid.
+        metrics: all of the policy, by name; None for one that is invalid. references: those of each
+        criterion, by id.
         """
         uses: dict[Purpose, list[str]] = {"judged": [], "compared": [], "frozen": []}
         names = {name for name, one in metrics.items() if one and one.is_same_series(metric)}
-        for name, criterion in criteria:
-            for one in criterion.references:
+        for name, named in references.items():
+            for one in named:
                 if one.metric in names:
                     uses[one.use.purpose].append(name)
         return cls(**{purpose: tuple(names) for purpose, names in uses.items()})

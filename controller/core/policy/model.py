@@ -240,11 +240,12 @@ class Policy(Model):
     @cached_property
     def counts(self) -> Mapping[str, CountedPath]:
         """Whose requests each metric counts, by name: what the policy states, or its use shows."""
+        references = {name: criterion.references for name, criterion in self.criteria.items()}
         return {
             name: counts_of(
                 metric,
                 known_counts(self.target, metric),
-                Uses.of(metric, self.metrics, self.criteria.items()),
+                Uses.of(metric, self.metrics, references),
             )
             for name, metric in self.metrics.items()
         }

@@ -66,12 +66,13 @@ def foreign_requests(
     where it is unknown: the weight is above 0, or was within the last half hour. Raises
     MetricsError when the metric source cannot be read at all.
     """
+    references = {name: criterion.references for name, criterion in policy.criteria.items()}
     metrics = {
         name: metric
         for name, metric in policy.metrics.items()
         if metric.counts not in ("both", "stable")
         and may_count_requests(metric)  # a level has a value at 0% as well
-        and Uses.of(metric, policy.metrics, policy.criteria.items()).judged
+        and Uses.of(metric, policy.metrics, references).judged
     }
     span = _span_at_zero(owners, policy, reading, now)
     if span is None or not metrics:
