@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from controller.core.judge.criterion_judge import CriterionJudge, judge_of, judges_of
 from controller.core.judge.sequential import SequentialJudge
-from controller.core.judge.sequential_evidence import step_tests
+from controller.core.judge.sequential_evidence import step_judges
 from controller.core.judge.series import NO_SERIES, query
 from controller.core.judge.silence import silence_read_from
 from controller.core.notice_rules import DAY
@@ -81,8 +81,7 @@ def gate_query_plan(rollout: Rollout, now: datetime) -> QueryPlan:
     begin = max(judged_from, min(read, default=0))
     intervals = rollout.intervals_after_checkpoint
     for interval in intervals:
-        tests = step_tests(policy, interval.step, baselines)
-        queries |= queries_for(test.judge for test in tests.values())
+        queries |= queries_for(step_judges(policy, interval.step, baselines))
     if intervals:
         begin = min(begin, max(intervals[0].begin, rollout.evidence.fold.through))
     for name, worst in rollout.red_metrics.items():

@@ -126,19 +126,36 @@ def gate_tests(
     }
 
 
+def step_judges(
+    policy: Policy, step: int, baselines: Mapping[str, BaselineMeasurement]
+) -> Iterator[SequentialJudge[Any]]:
+    """Yield the judges of step number `step` whose evidence adds up.
+
+    And those of other steps that watch the stable path meanwhile.
+    """
+    gate = policy.gate(step)
+    others = {name: one for name, one in policy.criteria.items() if name not in gate}
+    yield from sequential_judges(policy, gate, baselines)
+    for judge in sequential_judges(policy, others, baselines):
+        if judge.watches_stable_path:
+            yield judge
+
+
 def step_tests(
     policy: Policy,
     step: int,
     baselines: Mapping[str, BaselineMeasurement],
     combined: CombinedTests | None = None,
 ) -> dict[str, CriterionTests]:
-    """Return `gate_tests`, and those of other steps that watch the stable path meanwhile."""
-    combined = combined or tests_of(policy)
-    tests = gate_tests(policy, step, baselines, combined)
-    for judge in sequential_judges(policy, policy.criteria, baselines):
-        if judge.name not in tests and judge.watches_stable_path:
-            tests[judge.name] = CriterionTests(judge, combined, gates=False)
-    return tests
+    """Return the tests of `step_judges`, by criterion; those of another step prove nothing.
+
+    combined: as in `gate_tests`.
+    """
+    combined, gate = combined or tests_of(policy), policy.gate(step)
+    return {
+        judge.name: CriterionTests(judge, combined, gates=judge.name in gate)
+        for judge in step_judges(policy, step, baselines)
+    }
 
 
 def fold_minute(

@@ -10,7 +10,7 @@ from msgspec import convert
 
 from controller.core.judge.criterion_judge import judges_of
 from controller.core.judge.queries import JUDGED_PHASES
-from controller.core.judge.sequential_evidence import step_tests
+from controller.core.judge.sequential_evidence import step_judges
 from controller.core.notice_rules import ConditionKind
 from controller.core.observation import QueryStatus, Series
 from controller.core.ranges import MAX_INTEGER, Real, Second
@@ -102,9 +102,9 @@ def _checkpoint_ends(rollout: Rollout) -> dict[str, int]:
     intervals = rollout.intervals_after_checkpoint
     for interval in intervals:
         through = max(intervals[0].begin, rollout.evidence.fold.through)
-        tests = step_tests(policy, interval.step, rollout.evidence.baselines)
-        for key in (key for test in tests.values() for key in test.judge.checkpoint_keys()):
-            ends[key] = max(tallied.get(key, 0), through)
+        for judge in step_judges(policy, interval.step, rollout.evidence.baselines):
+            for key in judge.checkpoint_keys():
+                ends[key] = max(tallied.get(key, 0), through)
     return ends
 
 
