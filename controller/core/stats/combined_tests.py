@@ -49,7 +49,7 @@ class Test(NamedTuple):
     block: int = 1
 
 
-class MinuteRatios(NamedTuple):
+class MinuteRatios(Immutable):
     """The log likelihood ratios of one test for one minute, one for each effect.
 
     test: its name. dispersion: as in `update_e_process`. minutes: of the test, for a minute like
@@ -172,26 +172,28 @@ class CombinedTests(Immutable):
         A test without ratios keeps its capital. controls: those that changed in this minute.
         """
         capitals, rejections, share_of = dict(fold.capitals), fold.rejections, self.prior.share
-        for name, log_ratios, dispersion, minutes, _, withheld in ratios:
+        for one in ratios:
+            name, log_ratios = one.test, one.log_ratios
             test, before = self.by_name[name], capitals.get(name, _INITIAL_CAPITAL)
             spacing = before.spacing_at(end)
             # A minute that speaks for no change needs no limit, and few speak for one.
             speaks = max(log_ratios) > 0
-            cap, refill = limits(test, spacing, minutes) if speaks or before.used else _NO_LIMITS
+            limited = speaks or before.used
+            cap, refill = limits(test, spacing, one.minutes) if limited else _NO_LIMITS
             capital = update_e_process(
                 before,
                 log_ratios,
                 share_of(before, step, test.block),
                 cap=cap,
                 refill=refill,
-                dispersion=dispersion,
+                dispersion=one.dispersion,
                 step=step,
                 end=end,
                 spacing=spacing,
             )
             capitals[name] = capital
             # Without a ratio in favour of a change the evidence is no higher than it was.
-            if speaks and not withheld and (e_value := capital.e_value) * test.part >= 1:
+            if speaks and not one.withheld and (e_value := capital.e_value) * test.part >= 1:
                 highest = rejections.get(name)
                 if highest is None or e_value > highest.e_value:
                     rejections = {**rejections, name: Rejection(e_value, 1 / test.part, end)}

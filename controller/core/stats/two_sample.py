@@ -41,24 +41,20 @@ def log_ratios(
     control's share, from minutes before this one. The block e-variable of Turner, Ly and Grunwald
     (2021), with the mixed share as the point of the null that is nearest.
     """
-    if counts.requests <= 0 or counts.control_requests <= 0:
+    requests, slow, control_requests, control_slow = counts
+    if requests <= 0 or control_requests <= 0:
         return (0.0,) * len(odds_ratios)
     theta = min(_MAX_SHARE, max(_MIN_SHARE, theta))
-    total = counts.requests + counts.control_requests
-    canary_fast = counts.requests - counts.slow
-    control_fast = counts.control_requests - counts.control_slow
+    total, control_mean, rest = requests + control_requests, control_requests * theta, 1 - theta
+    fast, control_fast = requests - slow, control_requests - control_slow
     ratios = []
     for odds_ratio in odds_ratios:
-        worse = odds_ratio * theta / (1 - theta + odds_ratio * theta)
-        mixed = (counts.requests * worse + counts.control_requests * theta) / total
-        canary = _log_ratio(counts.slow, canary_fast, worse, mixed)
-        control = _log_ratio(counts.control_slow, control_fast, theta, mixed)
+        worse = odds_ratio * theta / (rest + odds_ratio * theta)
+        mixed = (requests * worse + control_mean) / total
+        canary = slow * log(worse / mixed) + fast * log((1 - worse) / (1 - mixed))
+        control = control_slow * log(theta / mixed) + control_fast * log(rest / (1 - mixed))
         ratios.append(canary + control)
     return tuple(ratios)
-
-
-def _log_ratio(slow: float, fast: float, share: float, mixed: float) -> float:
-    return slow * log(share / mixed) + fast * log((1 - share) / (1 - mixed))
 
 
 def baseline_share_bound(share: float, requests: float, dispersion: float = 1.0) -> float:

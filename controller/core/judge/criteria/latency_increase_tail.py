@@ -151,17 +151,15 @@ class LatencyTailJudge(LatencyJudge, TailJudge[LatencyIncrease]):
         if (cold or age_s < _WARMING_S) and not hangs_too:
             share, count = self._usual_and_slow(window, control)
             limit = slow_start.largest_log_ratio(window.counts.samples, count, share, cold)
-            slow = slow._replace(
-                log_ratios=tuple([min(log_ratio, limit) for log_ratio in slow.log_ratios])
-            )
+            slow = replace(slow, log_ratios=[min(one, limit) for one in slow.log_ratios])
         if age_s >= _SETTLED_S:
-            slow = slow._replace(minutes=_SETTLED_MINUTES)
+            slow = replace(slow, minutes=_SETTLED_MINUTES)
         return [slow, *others]
 
     @cached_property
     def _starts_cold(self) -> bool:
         """True where a raise starts environments, and the policy does not say that none is cold."""
-        return self.policy.target.cold_starts is not None and bool(self.policy.warmup)
+        return bool(self.policy.warmup) and self.policy.target.cold_starts is not None
 
     def _usual_and_slow(self, window: WindowCounts, control: ControlState) -> tuple[float, float]:
         """Return the usual share of slow requests, and how many were slow."""
