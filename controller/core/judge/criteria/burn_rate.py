@@ -160,15 +160,12 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
         like those since, without a failure: so nothing fails sooner than it would with a longer
         past, and a short past is never taken for a long one.
         """
-        return [
-            Burn(
-                pair,
-                self._rate(recent, pair.long),
-                self._rate(recent, pair.short),
-                sum(requests for requests, _ in self._newest(recent, pair.long)),
-            )
-            for pair in self.criterion.windows
-        ]
+        burns = []
+        for pair in self.criterion.windows:
+            long, requests = self._rate_and_requests(recent, pair.long)
+            short, _ = self._rate_and_requests(recent, pair.short)
+            burns.append(Burn(pair, long, short, requests))
+        return burns
 
     def _fastest_burn(self, recent: Recent) -> Burn:
         """Return the pair that is nearest to failing, of those that have enough requests."""
@@ -176,18 +173,14 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
         judgeable = [burn for burn in burns if burn.requests >= self.criterion.min_samples]
         return max(judgeable or burns, key=lambda one: one.limit_ratio)
 
-    def _newest(self, recent: Recent, length: timedelta) -> Recent:
-        return recent[-(length // self.criterion.window) :]
-
-    def _rate(self, recent: Recent, length: timedelta) -> float:
-        """Return the burn rate over the newest `length`; 0.0 without requests."""
-        newest = self._newest(recent, length)
-        counts = zip(*newest, strict=True)
-        requests, failures = (sum(part) for part in counts) if newest else (0.0, 0.0)
+    def _rate_and_requests(self, recent: Recent, length: timedelta) -> tuple[float, float]:
+        """Return the burn rate over the newest `length`, 0.0 without requests, and its requests."""
+        newest = recent[-(length // self.criterion.window) :]
+        requests, failures = map(sum, zip(*newest, strict=True)) if newest else (0, 0)
         if not requests:
-            return 0.0
+            return 0.0, requests
         covered_share = len(newest) * self.criterion.window / length
-        return failures / requests / self.allowed_failures * covered_share
+        return failures / requests / self.allowed_failures * covered_share, requests
 
     @property
     def allowed_failures(self) -> float:
