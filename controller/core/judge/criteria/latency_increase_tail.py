@@ -269,21 +269,19 @@ class ConcurrentTailJudge(LatencyTailJudge):
         """
         if not judged:
             return [], control
-        pair = paired_counts(window)
-        samples = min(pair.requests, pair.control_requests)
+        counts, pair, beside = window.counts, paired_counts(window), hangs.NO_HANGS
         slow = two_sample.log_ratios(pair, self._usual_slow_share(control))
-        ratios = [self._weakened(slow, samples, minutes)]
-        # Older minutes of the control fade.
-        after = ControlState(
-            requests=_CONTROL_DECAY * (control.requests + window.counts.control_samples),
-            slow=_CONTROL_DECAY * (control.slow + window.counts.control_amount),
-        )
+        ratios = [self._weakened(slow, min(pair.requests, pair.control_requests), minutes)]
         if self._hang_factor:
-            counts = window.counts
             hung = hangs.log_ratios(counts.samples, counts.hung, self.allowed_hung_share)
             beside = control.hangs.after(counts, hung)
-            after = replace(after, hangs=beside)
             ratios.append(MinuteRatios(self._hang_test, hung, withheld=not beside.alone))
+        # Older minutes of the control fade.
+        after = ControlState(
+            requests=_CONTROL_DECAY * (control.requests + counts.control_samples),
+            slow=_CONTROL_DECAY * (control.slow + counts.control_amount),
+            hangs=beside,
+        )
         return ratios, after
 
     def _usual_and_slow(self, window: WindowCounts, control: ControlState) -> tuple[float, float]:
