@@ -111,7 +111,9 @@ def _misfit(shape: Any, value: Any, place: str) -> str:
         if not isinstance(value, dict) or not _have_types(value, (str,)):
             return f"{place} is no map of text"
         return _misfit_of_several(shape.value, value.values(), place)
-    return "" if _have_types((value,), _SCALARS.get(kind, (object,))) else f"{place} is no {kind}"
+    allowed = _SCALARS.get(kind, (object,))
+    fits = type(value) in allowed or _have_types((value,), allowed)
+    return "" if fits else f"{place} is no {kind}"
 
 
 def _misfit_of_several(shape: Any, values: Collection[Any], place: str) -> str:
