@@ -25,7 +25,7 @@ from controller.policy_file.crosscheck import crosscheck
 from controller.policy_file.mistake import Place, PolicyMistake
 from controller.policy_file.partial_policy import parse_partial
 from controller.policy_file.shape import shape_problems
-from controller.policy_file.template import Inherited, inherited, with_template
+from controller.policy_file.template import Inherited, inherited, read_policy
 from controller.policy_file.yaml_file import YamlSource
 from controller.safe_text import first_unprintable, has_workflow_command
 
@@ -35,7 +35,7 @@ def load(path: Path) -> Policy:
 
     Raises PolicyError with one `file:line:column: path: problem` line per mistake.
     """
-    return _policy(with_template(yaml_file.read(path), path))
+    return _policy(read_policy(path))
 
 
 class LoadedPolicy(NamedTuple):
@@ -51,7 +51,7 @@ def load_with_sources(path: Path) -> LoadedPolicy:
 
     Raises PolicyError as `load` does.
     """
-    source = with_template(yaml_file.read(path), path)
+    source = read_policy(path)
     policy = _policy(source)
     return LoadedPolicy(policy, source.flaws(warnings(policy)), list(inherited(source)))
 

@@ -19,7 +19,7 @@ from controller.errors import Flaw, PolicyError, StoreError
 from controller.policy_file import yaml_file
 from controller.policy_file.loader import validated
 from controller.policy_file.mistake import PolicyMistake, place_text, suggestion
-from controller.policy_file.template import with_template
+from controller.policy_file.template import read_policy
 from controller.policy_file.yaml_file import YamlSource
 
 # An item of DynamoDB takes 400 KB, and an owner has a page of rules.
@@ -202,7 +202,7 @@ def flaws_of(rules: Rules, policy: Policy, file: Path | None = None) -> list[Fla
     if not broken or file is None:
         return plain
     # Not empty, whatever the file has become since it was loaded.
-    return with_template(yaml_file.read(file), file).flaws(broken) or plain
+    return read_policy(file).flaws(broken) or plain
 
 
 def breaches(rules: Rules, policy: Policy) -> Iterator[PolicyMistake]:

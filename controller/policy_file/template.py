@@ -32,11 +32,13 @@ class Inherited(Immutable):
     """The line of the template, from 1."""
 
 
-def with_template(source: YamlSource, path: Path) -> YamlSource:
-    """Return the policy `source`, read from `path`, with what its template adds.
+def read_policy(path: Path) -> YamlSource:
+    """Return the policy file at `path`, with what its template adds.
 
-    Raises PolicyError for a template that cannot be found or read, or that extends another one.
+    Raises PolicyError for a file that cannot be read, and for a template that cannot be found or
+    read, or that extends another one.
     """
+    source = yaml_file.read(path)
     own = source.root
     if not isinstance(own.data, dict) or EXTENDS not in own.data:
         return source
@@ -49,7 +51,7 @@ def with_template(source: YamlSource, path: Path) -> YamlSource:
     if not isinstance(named.data, str):
         raise refusal("expected a shipped policy or a file, such as checkout or base.yaml")
     try:
-        template = _read(named.data, path.parent)
+        template = _template(named.data, path.parent)
     except LookupError as error:
         raise refusal(str(error)) from None
     if template.mistakes:
@@ -74,7 +76,7 @@ def inherited(source: YamlSource) -> Iterator[Inherited]:
     return walk(source.root, ())
 
 
-def _read(name: str, folder: Path) -> YamlSource:
+def _template(name: str, folder: Path) -> YamlSource:
     """Return a template. Raises LookupError, which says why there is none, and PolicyError."""
     if not name.endswith((".yaml", ".yml")):
         if name not in (shipped := shipped_names()):

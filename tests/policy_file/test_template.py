@@ -11,7 +11,7 @@ from controller.policy_file import yaml_file
 from controller.policy_file.loader import LoadedPolicy, load, load_with_sources
 from controller.policy_file.schema import policy_schema
 from controller.policy_file.shipped import shipped_names, shipped_text
-from controller.policy_file.template import with_template
+from controller.policy_file.template import read_policy
 from tests.support.cases import cases
 
 BASE = """\
@@ -132,7 +132,7 @@ def test_a_template_that_cannot_be_taken_is_refused(
 def test_the_parts_of_an_alias_are_taken_too(tmp_path: Path) -> None:
     base = "metrics: &same {a: {b: 1}}\ncriteria: *same\n"
     path = written(tmp_path, "extends: base.yaml\ncriteria: {mine: {c: 2}}\n", base)
-    data = with_template(yaml_file.read(path), path).data
+    data = read_policy(path).data
     assert data == {"criteria": {"mine": {"c": 2}, "a": {"b": 1}}, "metrics": {"a": {"b": 1}}}
 
 
