@@ -137,8 +137,8 @@ def _line_problem(text: str) -> str:
 
 # A share of failures that a minute shows beyond doubt takes two to five minutes to find.
 _SHORTEST_BAKE: Final = timedelta(minutes=5)
-
-
+# A load balancer waits so long for an answer by default.
+_IDLE_TIMEOUT_S: Final = 60
 UNANSWERED: Final = (
     "{} has none of the requests that the load balancer answers itself, with 502 or 504, because a "
     "target died or hangs: count `successes`"
@@ -167,7 +167,7 @@ def warnings(policy: Policy) -> Iterator[PolicyMistake]:
 def _metrics_of_criteria(policy: Policy) -> Iterator[PolicyMistake]:
     """Yield a warning for each bound or count that the metric behind it cannot have."""
     for name, criterion in policy.criteria.items():
-        if isinstance(criterion, Threshold) and (message := _never_fails(policy, criterion)):
+        if isinstance(criterion, Threshold) and (message := _bound_out_of_reach(policy, criterion)):
             yield PolicyMistake(("criteria", name, "max"), message)
         if isinstance(criterion, BurnRate):
             yield from _burn_rates_out_of_reach(name, criterion)
@@ -190,14 +190,19 @@ def _miscount(named: Reference, metric: Metric) -> str:
             return ""
 
 
-def _never_fails(policy: Policy, criterion: Threshold) -> str:
-    """Return why the largest value that passes is never exceeded; empty: it may be."""
+def _bound_out_of_reach(policy: Policy, criterion: Threshold) -> str:
+    """Return why the largest value that passes is hardly ever exceeded; empty: it may be."""
     metric = policy.metrics[criterion.metric]
     if criterion.max is None or criterion.max < 1:
         return ""
     if metric.statistic == "Average" and aws_metrics.is_share(metric):
         return f"the Average of {metric.name} is a share of requests, so never above 1"
-    return "no share is above 100%, so it never fails" if criterion.per is not None else ""
+    if criterion.per is not None:
+        return "no share is above 100%, so it never fails"
+    if aws_metrics.is_in_seconds(metric) and criterion.max > _IDLE_TIMEOUT_S:
+        meant = f"for {criterion.max:g} ms write {criterion.max / 1000:g}"
+        return f"{metric.name} is in seconds, and answers take less than a minute: {meant}"
+    return ""
 
 
 def _burn_rates_out_of_reach(name: str, criterion: BurnRate) -> Iterator[PolicyMistake]:

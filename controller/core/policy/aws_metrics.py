@@ -209,6 +209,12 @@ def time_unit(metric: Metric) -> str:
     return _TIME_UNITS.get(unit, "")
 
 
+def is_in_seconds(metric: Metric) -> bool:
+    """Tell whether the value of `metric` is a time that AWS documents in seconds."""
+    known = documented(metric)
+    return known is not None and known.kind is _SECONDS and metric.statistic != "SampleCount"
+
+
 def is_share(metric: Metric) -> bool:
     """Tell whether each request has 0 or 1 in `metric`, so that its Average is a share."""
     known = documented(metric)
