@@ -22,11 +22,13 @@ from controller.core.observation import (
 )
 from controller.core.rollout import Phase, Progressing, Reason, RolledBack, Rollout
 from controller.core.transitions.advance import with_block_announced
+from controller.core.transitions.final_watch import RELEASED
 from controller.core.transitions.rollback import ROLLBACK_GUARD
 from controller.core.words.notices import (
     Blindness,
     acknowledged_text,
     blind_text,
+    deployed_text,
     hold_text,
     loss_text,
     repeated_page_text,
@@ -45,11 +47,12 @@ def with_visibility(
 ) -> Decision:
     """Return `decision` with the live weight that the tick read, and what operators must see.
 
-    That is a notice of long blindness, and one of silence at 100%. Both conditions go on from
-    `before`: no transition has to carry them over.
+    That is a notice of long blindness, one of silence at 100%, and one of other code. Their
+    conditions go on from `before`: no transition has to carry them over.
     """
     seeing = _with_blindness(before, decision, observation, now)
-    return _with_silence(before, seeing, observation, now)
+    heard = _with_silence(before, seeing, observation, now)
+    return _with_other_code(before, heard, observation.target, now)
 
 
 def _with_blindness(
@@ -129,6 +132,28 @@ def _with_silence(
     condition = Condition(now, text, announced=now, critical=True, entry=name)
     after = after.with_condition(kind, condition)
     return _reported(replace(decision, rollout=after), Severity.CRITICAL, name, condition, now)
+
+
+# --- Other code -----------------------------------------------------------------------------------
+
+
+def _with_other_code(
+    before: Rollout, decision: Decision, target: TargetReading | UnreadableTarget, now: datetime
+) -> Decision:
+    """Return `decision` with a notice of code that was deployed during the rollout: each once."""
+    after, kind = decision.rollout, ConditionKind.CHANGED
+    if after.phase not in JUDGED_PHASES:
+        return decision
+    known = before.conditions.get(kind)
+    if isinstance(target, TargetReading):
+        if not after.is_other_code(target.code):
+            return replace(decision, rollout=after.with_condition(kind, None))
+        text = deployed_text(after, target)
+        if known is None or known.text != text:
+            found = Condition(now, text, announced=now)
+            decision = replace(decision, rollout=after.with_condition(kind, found))
+            return _reported(decision, Severity.WARNING, RELEASED, found, now)
+    return replace(decision, rollout=after.with_condition(kind, known))
 
 
 # --- Holds and summaries --------------------------------------------------------------------------

@@ -161,9 +161,22 @@ def changed_text(rollout: Rollout, target: TargetReading) -> str:
     ended = f"{rollout.id} ended ({clock_text(rollout.since)})"
     change = "its settings were changed (it has another RevisionId)"
     if rollout.is_other_code(target.code):
-        now, before = (one[:REVISION_PREFIX_LENGTH] for one in (target.code, rollout.revision))
-        change = f"its code is {now}, and {rollout.id} rolled out {before}"
+        change = _codes_text(rollout, target)
     return f"the {noun} was changed without a rollout since {ended}: {change}"
+
+
+def deployed_text(rollout: Rollout, target: TargetReading) -> str:
+    """Return that other code was deployed to the function during `rollout`, and what to do."""
+    return (
+        f"{rollout.id}: the {rollout.policy.target.resource_word} was deployed during the rollout: "
+        f"{_codes_text(rollout, target)}. What was measured of the old code counts for the new "
+        f"one. To judge the new code alone: rolloutctl rollback {rollout.id}, then start again"
+    )
+
+
+def _codes_text(rollout: Rollout, target: TargetReading) -> str:
+    now, before = (one[:REVISION_PREFIX_LENGTH] for one in (target.code, rollout.revision))
+    return f"its code is {now}, and {rollout.id} rolled out {before}"
 
 
 def stable_path_text(rollout: Rollout, use: StableUse) -> str:
