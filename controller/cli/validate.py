@@ -216,7 +216,7 @@ def _page(found: Sequence[FieldHelp]) -> Page:
 
 def _blocks(field: FieldHelp) -> Iterator[Block]:
     """Yield a field in full, and an empty line."""
-    default = field.default or ("none: it is required" if field.required else "none")
+    default = "none: it is required" if field.required else field.default
     facts = [("form", field.form), ("default", default), ("example", field.example)]
     if field.is_kind:
         facts = [("example", field.example)]
@@ -224,5 +224,6 @@ def _blocks(field: FieldHelp) -> Iterator[Block]:
         facts.append(("holds", ", ".join(field.fields)))
     yield paragraph(field.path, Tone.TITLE)
     yield paragraph(field.text, indent=2, hang=2)
-    yield PageTable([(TextSpan(name, Tone.QUIET), text) for name, text in facts], indent=2)
+    shown = [(TextSpan(name, Tone.QUIET), text) for name, text in facts if text]
+    yield PageTable(shown, indent=2)
     yield EMPTY_LINE
