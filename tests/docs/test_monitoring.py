@@ -44,7 +44,9 @@ def test_what_is_shown_is_what_is_printed(
     on_an_empty_account: None, capsys: pytest.CaptureFixture[str], command: str, shown: str
 ) -> None:
     assert main(shlex.split(command)[1:]) == 0
-    assert capsys.readouterr().out == shown
+    # A line of three full stops leaves lines out.
+    parts = map(re.escape, re.split(r"^\.\.\.\n", shown, flags=re.MULTILINE))
+    assert re.fullmatch("(?:.*\n)+".join(parts), capsys.readouterr().out)
 
 
 def test_a_template_is_printed_as_the_text_says(

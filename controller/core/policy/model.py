@@ -150,8 +150,8 @@ class Policy(Model):
     max_wait: Annotated[timedelta, DurationRange("0s", "14d")] | None = Field(
         default=None,
         examples=["24h"],
-        description="How much longer a hold may last while answers or requests are missing. Missed "
-        "ticks count against max_hold. 24h when left out.",
+        description="How much longer a hold may last while a source does not answer, or requests "
+        "are fewer than min_samples. Missed ticks count against max_hold. 24h when left out.",
     )
     on_inconclusive: OnInconclusive = Field(
         default="pause",
