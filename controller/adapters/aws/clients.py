@@ -321,6 +321,7 @@ _ADVICE: Final = {
     "ResourceConflictException": "another change is in progress; run again in a moment",
     "ResourceNotFoundException": _NAME_ADVICE,
     "RuleNotFound": _NAME_ADVICE,
+    "ServiceQuotaExceededException": "a quota of the account is used up",
     "StrangeAnswerError": "check AWS_ENDPOINT_URL and any proxy, and run again",
     "TargetGroupNotFound": _NAME_ADVICE,
     "TransactionInProgressException": "the same write is still on its way; run again in a moment",

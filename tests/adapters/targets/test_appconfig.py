@@ -265,7 +265,7 @@ def test_without_a_version_left_a_rollback_deploys_the_one_with_0_again(opened: 
 def test_a_raise_is_not_made_without_a_version_left(opened: Opened) -> None:
     opened.raise_to(10)
     use_up(opened)
-    with pytest.raises(WriteRefusedError, match="ServiceQuotaExceededException"):
+    with pytest.raises(WriteRefusedError, match="a quota of the account is used up"):
         opened.raise_to(50)
     assert opened.twin.weight == 10
 
