@@ -240,12 +240,12 @@ def test_the_stable_path_is_read_while_the_target_cannot_be(run: RecordedRun) ->
 def test_the_stable_path_is_not_read_where_it_has_its_share_or_nothing_counts_it(
     run: RecordedRun,
 ) -> None:
+    assert not reads(run, NOON + 9 * DAY)  # the watch is over
     watch(run, MINUTE, reading(50, token="by hand"))
     assert not reads(run, run.now + DAY)
     for policy in (UNCOUNTED, OF_BOTH):
         other = a_success(policy)
         assert not reads(other, other.now + MINUTE)
-    assert not reads(a_success(), NOON + 9 * DAY)  # the watch is over
 
 
 # --- After a rollback -----------------------------------------------------------------------------

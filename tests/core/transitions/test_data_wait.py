@@ -109,7 +109,7 @@ def test_a_last_step_reads_its_newest_bake_length_before_it_misses_requests() ->
     steps = [{"weight": 100, "bake": "1h"}]
     run = a_run(under(AT_10, max_wait=None, criteria={"works": works}, steps=steps).policy)
     run.tick(a_reading(100))
-    run.tick_on(a_reading(100), 190)
+    run.tick_on(a_reading(100), 190, 5 * MINUTE)
     assert (run.rollout.phase, run.rollout.reason) == (PAUSED, Reason.INCONCLUSIVE)
     assert run.replay.consistent
 
