@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-import re
+import runpy
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -26,7 +26,7 @@ from tests.support.rollouts import NOON
 
 KEY = "hunter2"
 CALL = HookCall("before_advance", "checkout#1:1:before_advance[0]:now", '{"weight": 50}')
-TEXT = (Path(__file__).parents[3] / "docs" / "hooks.md").read_text(encoding="utf-8")
+RECEIVER = Path(__file__).parents[3] / "docs" / "hooks" / "receiver.py"
 LOCAL = ("localhost",)
 EGRESS = Egress(private_names=frozenset(LOCAL))
 
@@ -65,11 +65,8 @@ def test_a_call_arrives_with_its_delivery_and_a_signature_over_time_and_body(
 
 
 def recipe() -> Any:
-    """Return the names that the receiver in docs/hooks.md defines."""
-    (code,) = re.findall(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
-    names: dict[str, Any] = {}
-    exec(code, names)  # noqa: S102 - the code is from our own document
-    return SimpleNamespace(**names)
+    """Return the names that the receiver of the page about hooks defines."""
+    return SimpleNamespace(**runpy.run_path(str(RECEIVER)))
 
 
 def headers(**changed: str | None) -> dict[str, str]:
