@@ -140,6 +140,8 @@ def _example(item: ErrorDetails, path: _Path) -> str:
     match item["type"]:
         case "missing" | "extra_forbidden":
             return path.owner.example
+        case "string_pattern_mismatch" if " like " in _form(path.annotation):
+            return ""  # the message has one
         case "string_pattern_mismatch" if path.owner.example:
             example: Any = yaml_file.parse(path.owner.example, "example").data
             return str(example.get(path.place[-1], ""))
