@@ -46,7 +46,7 @@ _UNREPEATED: Final = frozenset(
     {
         *MEMORY_FIELDS,
         *("evidence", "findings", "policy", "state"),
-        *("chain", "due", "entries", "format", "outbox", "state_digest", "threads"),
+        *("chain", "code", "due", "entries", "format", "outbox", "state_digest", "threads"),
         *("updated", "version"),
     }
 )

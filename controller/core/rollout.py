@@ -246,6 +246,7 @@ State: TypeAlias = Progressing | Paused | RollingBack | RolledBack | Succeeded
 class Rollout(Immutable):
     """One run of a policy for one revision: its whole state between two ticks.
 
+    code: digest of the code at the start, where the revision was named; empty: it is the revision.
     state: the phase and its facts.
     evidence: what was measured and judged so far.
     seen_weight: the live weight as last observed; None while the variables contradict each other.
@@ -272,6 +273,7 @@ class Rollout(Immutable):
     state: State
     created: AwareTime
     updated: AwareTime
+    code: str = ""
     evidence: RolloutEvidence = field(default_factory=RolloutEvidence)
     seen_weight: Weight | None = None
     exposed_to: AwareTime | None = None
@@ -357,10 +359,15 @@ class Rollout(Immutable):
     def is_other_code(self, code: str) -> bool:
         """Tell whether `code`, of a reading, is another code than the one of this rollout.
 
-        A revision that was named is no digest, and cannot be compared.
+        A revision that was named in the first format is no digest, and cannot be compared.
         """
-        comparable = self.policy.target.runs_code and len(code) == len(self.revision)
-        return comparable and code != self.revision
+        comparable = self.policy.target.runs_code and len(code) == len(self.own_code)
+        return comparable and code != self.own_code
+
+    @property
+    def own_code(self) -> str:
+        """The code that was rolled out, where it is known, else the revision."""
+        return self.code or self.revision
 
     @property
     def from_weight(self) -> int:

@@ -32,6 +32,7 @@ STATE_FIELDS: Final[Mapping[str, AddedField]] = {
     "due": AddedField(1),
     "evidence.fix": AddedField(1),
     "threads": AddedField(2, {}),
+    "code": AddedField(2, ""),
 }
 # What a policy may have since a later format than the first. `*` is any key or item, and the last
 # part of a path may be a value: `notify.*.kind.pagerduty`.

@@ -175,7 +175,7 @@ def deployed_text(rollout: Rollout, target: TargetReading) -> str:
 
 
 def _codes_text(rollout: Rollout, target: TargetReading) -> str:
-    now, before = (one[:REVISION_PREFIX_LENGTH] for one in (target.code, rollout.revision))
+    now, before = (one[:REVISION_PREFIX_LENGTH] for one in (target.code, rollout.own_code))
     return f"its code is {now}, and {rollout.id} rolled out {before}"
 
 

@@ -12,7 +12,7 @@ from controller.core.policy import Policy
 from controller.core.policy.hooks import BEFORE_START
 from controller.core.policy_snapshot import SnapshotChangedError, check_digests
 from controller.core.rollout import Phase, Rollout
-from controller.core.stored_formats import newer_policy_fields
+from controller.core.stored_formats import may_have, newer_policy_fields
 from controller.core.transitions.blocks import objections
 from controller.core.units import clock_text
 from controller.core.words.notices import changed_text
@@ -126,7 +126,10 @@ def start(runner: Runner, request: StartRequest) -> StartResult:
     )
     started = Started(request.policy, revision, reading, attempt, result.baselines, cause)
     decision = decide(None, started, now)
-    decision = replace(decision, rollout=replace(decision.rollout, format=stored_format))
+    named = revision != reading.code and may_have(stored_format, "code")
+    code = reading.code if named and request.policy.target.runs_code else ""
+    rollout = replace(decision.rollout, format=stored_format, code=code)
+    decision = replace(decision, rollout=rollout)
     visit = runner.create_rollout(decision, Observation(reading, hooks=answers))
     released = "" if newest is None else _released_since(newest, request.policy, reading)
     warnings = (*result.warnings, *filter(None, [released]))

@@ -54,7 +54,8 @@ def derive_start(stored: Rollout, recorded: RecordedDecision) -> Decision:
         target = TargetReading(stored.target, 0, "", "", UpdateStatus.SUCCESSFUL)
     baselines = stored.evidence.baselines
     started = Started(stored.policy, stored.revision, target, stored.attempt, baselines, cause)
-    return decide(None, started, recorded.decided_at if is_start else stored.created)
+    decision = decide(None, started, recorded.decided_at if is_start else stored.created)
+    return replace(decision, rollout=replace(decision.rollout, code=stored.code))
 
 
 def derive_decision(before: Rollout, recorded: RecordedDecision, stored: StoredPoints) -> Decision:

@@ -56,7 +56,15 @@ def test_the_condition_lasts_over_an_advance_and_a_tick_that_cannot_read_the_tar
     assert run.rollout.conditions[ConditionKind.CHANGED] == known
 
 
-def test_a_named_revision_is_no_code_that_could_be_compared() -> None:
+def test_a_revision_that_was_named_is_compared_by_the_code_at_the_start() -> None:
+    run = at_10()
+    run.rollout = replace(run.rollout, revision="release-7", code=OWN)
+    assert tick(run, OWN).notices == ()
+    (notice,) = tick(run, OTHER).notices
+    assert "its code is code-2, and checkout#1 rolled out code-1" in notice.text
+
+
+def test_without_that_code_a_named_revision_cannot_be_compared() -> None:
     run = at_10()
     run.rollout = replace(run.rollout, revision="release-7")
     assert tick(run, OTHER).notices == ()
