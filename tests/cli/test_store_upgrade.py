@@ -39,7 +39,7 @@ def test_a_dry_run_says_what_an_upgrade_changes_and_changes_nothing(
     ended = desk.run("store", "upgrade", "--dry-run")
     assert (ended.status, ended.out) == (
         Exit.DONE,
-        "would: store new rollouts in format 2, which adds threads, slack-bot, pagerduty, "
+        "would: store new rollouts in format 2, which adds threads, code, slack-bot, pagerduty, "
         "parameter\n"
         "would: store orders#1 in format 2\n",
     )
