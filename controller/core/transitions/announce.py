@@ -146,10 +146,10 @@ def _with_other_code(
         return decision
     known = before.conditions.get(kind)
     if isinstance(target, TargetReading):
-        if not after.is_other_code(target.code):
-            return replace(decision, rollout=after.with_condition(kind, None))
         text = deployed_text(after, target)
-        if known is None or known.text != text:
+        if not text:
+            known = None
+        elif known is None or known.text != text:
             found = Condition(now, text, announced=now)
             decision = replace(decision, rollout=after.with_condition(kind, found))
             return _reported(decision, Severity.WARNING, RELEASED, found, now)

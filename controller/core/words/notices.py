@@ -159,22 +159,26 @@ def changed_text(rollout: Rollout, target: TargetReading) -> str:
         return ""
     noun = rollout.policy.target.resource_word
     ended = f"{rollout.id} ended ({clock_text(rollout.since)})"
-    change = "its settings were changed (it has another RevisionId)"
-    if rollout.is_other_code(target.code):
-        change = _codes_text(rollout, target)
+    settings = "its settings were changed (it has another RevisionId)"
+    change = _codes_text(rollout, target) or settings
     return f"the {noun} was changed without a rollout since {ended}: {change}"
 
 
 def deployed_text(rollout: Rollout, target: TargetReading) -> str:
-    """Return that other code was deployed to the function during `rollout`, and what to do."""
+    """Return that other code was deployed to the function during `rollout`; empty: it was not."""
+    if not (codes := _codes_text(rollout, target)):
+        return ""
     return (
         f"{rollout.id}: the {rollout.policy.target.resource_word} was deployed during the rollout: "
-        f"{_codes_text(rollout, target)}. What was measured of the old code counts for the new "
+        f"{codes}. What was measured of the old code counts for the new "
         f"one. To judge the new code alone: rolloutctl rollback {rollout.id}, then start again"
     )
 
 
 def _codes_text(rollout: Rollout, target: TargetReading) -> str:
+    """Return which code was rolled out, and which there is; empty where it is the same."""
+    if not rollout.is_other_code(target.code):
+        return ""
     now, before = (one[:REVISION_PREFIX_LENGTH] for one in (target.code, rollout.own_code))
     return f"its code is {now}, and {rollout.id} rolled out {before}"
 
