@@ -137,7 +137,7 @@ def _line_problem(text: str) -> str:
 
 # A share of failures that a minute shows beyond doubt takes two to five minutes to find.
 _SHORTEST_BAKE: Final = timedelta(minutes=5)
-# A load balancer waits so long for an answer by default.
+# A load balancer ends a request after so long without an answer, by its default idle timeout.
 _IDLE_TIMEOUT_S: Final = 60
 UNANSWERED: Final = (
     "{} has none of the requests that the load balancer answers itself, with 502 or 504, because a "
@@ -201,7 +201,7 @@ def _bound_out_of_reach(policy: Policy, criterion: Threshold) -> str:
         return "no share is above 100%, so it never fails"
     if aws_metrics.is_in_seconds(metric) and criterion.max > _IDLE_TIMEOUT_S:
         meant = f"for {criterion.max:g} ms write {criterion.max / 1000:g}"
-        return f"{metric.name} is in seconds, and answers take less than a minute: {meant}"
+        return f"{metric.name} is in seconds, and by default none takes over a minute: {meant}"
     return ""
 
 

@@ -127,7 +127,7 @@ def start(runner: Runner, request: StartRequest) -> StartResult:
     started = Started(request.policy, revision, reading, attempt, result.baselines, cause)
     decision = decide(None, started, now)
     named = revision != reading.code and may_have(stored_format, "code")
-    code = reading.code if named and request.policy.target.runs_code else ""
+    code = reading.code if named else ""
     rollout = replace(decision.rollout, format=stored_format, code=code)
     decision = replace(decision, rollout=rollout)
     visit = runner.create_rollout(decision, Observation(reading, hooks=answers))

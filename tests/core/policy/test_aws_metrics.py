@@ -109,6 +109,22 @@ def test_what_aws_documents_as_useful_is_no_warning(given: Metric) -> None:
     assert not list(aws_metrics.warnings(given))
 
 
+@pytest.mark.parametrize(
+    ("namespace", "name", "statistic", "expected"),
+    [
+        (ALB, "TargetResponseTime", "p95", True),
+        (ALB, "TargetResponseTime", "SampleCount", False),  # a number of requests
+        (ALB, "RequestCount", "Sum", False),
+        ("AWS/Lambda", "Duration", "p95", False),  # milliseconds
+    ],
+)
+def test_a_value_in_seconds_is_told_from_a_count(
+    namespace: str, name: str, statistic: str, expected: bool
+) -> None:
+    given = metric(namespace, name, "LoadBalancer", statistic)
+    assert aws_metrics.is_in_seconds(given) is expected
+
+
 def test_the_unit_of_a_time_is_the_documented_one_before_the_stated_one() -> None:
     def unit(*given: Any) -> str:
         return aws_metrics.time_unit(metric(*given))

@@ -153,3 +153,16 @@ def test_the_digest_follows_the_meaning_not_the_spelling() -> None:
         parse(PLAIN).digest()
     )
     assert other.digest() != parse(PLAIN).digest()
+
+
+def test_the_shortest_duration_has_the_warm_up_bake_and_delay_of_each_step() -> None:
+    steps = [
+        {"weight": 10, "bake": "1h"},
+        {"weight": 50, "bake": "2h", "warmup": "5m"},
+        {"weight": 100, "bake": "24h"},
+    ]
+    policy = parse(changed(steps=steps, warmup="2m", evaluation_delay="3m"))
+    assert [policy.planned_time_of(step) for step in range(3)] == [
+        timedelta(hours=1, minutes=2), timedelta(hours=2, minutes=5), timedelta(hours=24, minutes=2),
+    ]  # fmt: skip
+    assert policy.shortest_duration == timedelta(hours=27, minutes=2 + 5 + 2 + 3 * 3)

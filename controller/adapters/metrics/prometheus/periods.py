@@ -242,7 +242,11 @@ def _percentile(share: float, buckets: Mapping[Bucket, float]) -> float | None:
 
 
 def _inside(lower: float, upper: float, share: float) -> float:
-    """Return the value below which `share` of a bucket is: of a narrow one, as `_share_above`."""
+    """Return the value below which `share` of a bucket is: of a narrow one, as `_share_above`.
+
+    That is on a logarithmic scale, as the server interpolates in a native histogram
+    (prometheus/prometheus#14677).
+    """
     if upper == inf:
         return lower
     if lower > 0 and not _is_wide(lower, upper):
