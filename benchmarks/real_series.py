@@ -388,7 +388,7 @@ def _nezha(data: Path, starts: timedelta, _: timedelta) -> Iterator[tuple[str, R
             Reading("10m, 10m, 30m, ten times the requests", _more_requests, *short),
             Reading("1h, 1h, 6h", lambda one: one, starts, window="3h"),
         )
-        yield app, RealSet(nodes, [one for one in faults if one], readings, 0.0, (1.0, 120.0))
+        yield app, RealSet(nodes, [one for one in faults if one], readings, 0.85, (1.0, 120.0))
 
 
 def _more_requests(history: PastMetrics) -> PastMetrics:

@@ -163,6 +163,8 @@ def test_the_shortest_duration_has_the_warm_up_bake_and_delay_of_each_step() -> 
     ]
     policy = parse(changed(steps=steps, warmup="2m", evaluation_delay="3m"))
     assert [policy.planned_time_of(step) for step in range(3)] == [
-        timedelta(hours=1, minutes=2), timedelta(hours=2, minutes=5), timedelta(hours=24, minutes=2),
-    ]  # fmt: skip
+        timedelta(hours=1, minutes=2),
+        timedelta(hours=2, minutes=5),
+        timedelta(hours=24, minutes=2),
+    ]
     assert policy.shortest_duration == timedelta(hours=27, minutes=2 + 5 + 2 + 3 * 3)
