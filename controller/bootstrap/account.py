@@ -30,8 +30,8 @@ from controller.core.rollout import Rollout
 from controller.engine.observe import Observer
 from controller.errors import DeliveryError, NoStoreError, TargetError, UsageError
 from controller.immutable import Immutable, field
+from controller.ports.account import Egress
 from controller.ports.clock import Clock
-from controller.ports.egress import Egress
 from controller.ports.metrics import MetricSource
 from controller.ports.notify import HookCall
 from controller.ports.store import Store

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from controller.errors import UsageError
 from controller.immutable import Immutable
-from controller.ports.egress import Egress, Proxy
+from controller.ports.account import Egress, Proxy
 from controller.safe_text import is_printable, printable
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from controller.core.observation import MetricQuery, QueryStatus, Series, Span
 from controller.core.policy import Policy
 from controller.core.units import from_unix
 from controller.policy_file.loader import check
-from controller.ports.egress import Egress
+from controller.ports.account import Egress
 from controller.testing import installed, rehearse
 from controller.tools.simulation.clock import VirtualClock
 from tests.adapters.contracts.source_benches import CloudWatchBench

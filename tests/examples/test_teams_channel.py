@@ -10,7 +10,7 @@ from controller.core.policy import SecretReference
 from controller.errors import DeliveryError, PolicyError
 from controller.policy_file.loader import loads
 from controller.policy_file.schema import policy_schema
-from controller.ports.egress import Egress
+from controller.ports.account import Egress
 from controller.testing import installed, rehearse
 from tests.adapters.notifiers.channels import a_message, rolled_back_rollout
 from tests.examples.teams_channel import TeamsChannel

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from controller.errors import UsageError
-from controller.ports.egress import Egress, Proxy
+from controller.ports.account import Egress, Proxy
 from controller.process import settings
 from controller.process.settings import DynamoDbLocation, SqliteLocation, StoreLocation
 from tests.support.cases import cases

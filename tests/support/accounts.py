@@ -6,8 +6,8 @@ from typing import Any
 
 from controller.adapters.clock import SystemClock
 from controller.core.policy import SecretReference
+from controller.ports.account import Egress
 from controller.ports.clock import Clock
-from controller.ports.egress import Egress
 
 
 def _no_client() -> Any:

@@ -14,9 +14,8 @@ from controller.adapters.http.request import HttpsError, NotSentError, post
 from controller.core.observation import Consent, HookAnswer
 from controller.core.policy import HttpsHook, SecretReference
 from controller.errors import DeliveryError
-from controller.ports.account import Account
+from controller.ports.account import Account, Egress
 from controller.ports.clock import Clock
-from controller.ports.egress import Egress
 from controller.ports.notify import HookCall
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from controller.core.units import count_text
-from controller.ports.egress import Egress, Proxy
+from controller.ports.account import Egress, Proxy
 from controller.process.settings import EGRESS_PROXY, PRIVATE_HOSTS
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from controller.core.observation import MetricQuery
 from controller.core.policy import SecretReference
 from controller.core.policy.sources.prometheus import PrometheusSource
 from controller.core.units import from_unix
-from controller.ports.egress import Egress
+from controller.ports.account import Egress
 from controller.ports.metrics import MetricSource
 from controller.tools.simulation.clock import VirtualClock
 from controller.tools.simulation.fakes.errors import client_error

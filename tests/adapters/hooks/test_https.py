@@ -15,7 +15,7 @@ from controller.adapters.hooks.answer import printable_line
 from controller.adapters.hooks.https import PAUSE, TRIES, HttpsHooks, signature
 from controller.core.policy import HttpsHook, SecretReference
 from controller.errors import DeliveryError
-from controller.ports.egress import Egress
+from controller.ports.account import Egress
 from controller.ports.notify import HookCall
 from controller.process.settings import read_egress
 from controller.tools.simulation.clock import VirtualClock

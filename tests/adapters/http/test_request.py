@@ -8,7 +8,7 @@ import pytest
 
 from controller.adapters.http.request import HttpsError, post
 from controller.adapters.http.response import MAX_RESPONSE_BYTES
-from controller.ports.egress import Egress
+from controller.ports.account import Egress
 from controller.process.settings import read_egress
 from tests.docs.tables.addresses import RANGES
 from tests.support.https_stub import Host, certificate, drips, host, responds

@@ -16,7 +16,7 @@ from controller.core.policy import SecretReference
 from controller.core.policy.sources.prometheus import PrometheusSource
 from controller.core.units import from_unix
 from controller.errors import DeliveryError, MetricsError
-from controller.ports.egress import Egress
+from controller.ports.account import Egress
 from controller.tools.simulation.clock import VirtualClock
 from tests.support.accounts import OneClientAccount
 from tests.support.core import QueryStatus

@@ -12,7 +12,7 @@ import pytest
 from controller.adapters.metrics.prometheus.source import PrometheusMetrics
 from controller.core.observation import MetricQuery, Series, Span
 from controller.core.policy.sources.prometheus import PrometheusSource
-from controller.ports.egress import Egress
+from controller.ports.account import Egress
 from tests.support.accounts import OneClientAccount
 from tests.support.core import QueryStatus
 from tests.support.prometheus_server import PrometheusServer, needs_server, prometheus_server

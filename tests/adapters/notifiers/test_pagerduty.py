@@ -19,7 +19,7 @@ from controller.core.policy import SecretReference
 from controller.core.rollout import Rollout
 from controller.errors import DeliveryError, MessageRefusedError
 from controller.immutable import replace
-from controller.ports.egress import Egress
+from controller.ports.account import Egress
 from tests.adapters.notifiers.channels import FINDING, a_message, rolled_back_rollout
 from tests.adapters.notifiers.vendor_host import vendor_host
 from tests.support.accounts import OneClientAccount

@@ -9,7 +9,7 @@ from controller.adapters.notifiers.slack import SlackChannel, blocks
 from controller.core.policy import SecretReference
 from controller.core.units import clock_text
 from controller.errors import DeliveryError
-from controller.ports.egress import Egress
+from controller.ports.account import Egress
 from tests.adapters.notifiers.channels import a_message, rolled_back_rollout
 from tests.support.accounts import OneClientAccount
 from tests.support.https_stub import Host, Responder, responds

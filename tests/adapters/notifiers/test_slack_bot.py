@@ -11,7 +11,7 @@ from controller.adapters.notifiers.slack_bot import SlackBotChannel
 from controller.core.policy import SecretReference
 from controller.core.rollout import Rollout
 from controller.errors import DeliveryError, MessageRefusedError
-from controller.ports.egress import Egress
+from controller.ports.account import Egress
 from tests.adapters.notifiers.channels import a_message, rolled_back_rollout
 from tests.adapters.notifiers.vendor_host import vendor_host
 from tests.support.accounts import OneClientAccount

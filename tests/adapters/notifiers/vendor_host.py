@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.ports.egress import Egress, Proxy
+from controller.ports.account import Egress, Proxy
 from tests.support.connect_proxy import connect_proxy
 from tests.support.https_stub import Host, certificate, host
 
