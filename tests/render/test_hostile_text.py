@@ -17,7 +17,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from controller.adapters.aws import clients
-from controller.adapters.hooks import answer
+from controller.adapters.hooks import consent_of
 from controller.adapters.metrics.cloudwatch import CloudWatchAlarms
 from controller.adapters.notifiers import pagerduty, slack, sns
 from controller.cli.logs import count_lines, event_line
@@ -251,7 +251,7 @@ OUTPUTS: Final[Mapping[str, Callable[[str], str]]] = {
         CloudWatchAlarms(lambda: Alarms(text)).states(["slow"])["slow"].reason
     ),
     "a hook's refusal": lambda text: (
-        answer.consent_of(json.dumps({"allow": False, "reason": f"no: {text}"}).encode()).message
+        consent_of(json.dumps({"allow": False, "reason": f"no: {text}"}).encode()).message
     ),
     "Slack": lambda text: "\n".join(strings(slack.blocks(a_rollout_with(text), message(text)))),
     "PagerDuty": lambda text: pagerduty.event_of("trigger", a_rollout_with(text), message(text))[

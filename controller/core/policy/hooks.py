@@ -41,7 +41,7 @@ class LambdaHook(Hook):
     """A Lambda function; IAM says who may invoke it."""
 
     example: ClassVar[str] = "{kind: lambda, function: change-calendar}"
-    called_by: ClassVar[str] = "controller.adapters.hooks.lambda_function:open_caller"
+    called_by: ClassVar[str] = "controller.adapters.hooks:open_lambda_caller"
 
     kind: Literal["lambda"] = Field(description="What is called.")
     function: Annotated[
@@ -62,7 +62,7 @@ class HttpsHook(Hook):
     example: ClassVar[str] = (
         '{kind: https, url: "https://ci.example.com/gate", secret: {secret: gate-key}}'
     )
-    called_by: ClassVar[str] = "controller.adapters.hooks.https:open_caller"
+    called_by: ClassVar[str] = "controller.adapters.hooks:open_https_caller"
 
     kind: Literal["https"] = Field(description="What is called.")
     url: Annotated[

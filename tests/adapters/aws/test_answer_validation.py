@@ -11,7 +11,7 @@ from controller.adapters.aws.clients import Clients
 from controller.adapters.aws.limited_client import CallLimits
 from controller.adapters.clock import SystemClock
 from controller.adapters.cloudformation import Stack
-from controller.adapters.hooks.lambda_function import LambdaHooks
+from controller.adapters.hooks import LambdaHooks
 from controller.adapters.iam import caller
 from controller.adapters.iam.caller import NotSimulatedError
 from controller.adapters.metrics.cloudwatch import CloudWatchAlarms, CloudWatchMetrics, MetricList

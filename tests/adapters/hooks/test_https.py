@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from controller.adapters.hooks.answer import printable_line
-from controller.adapters.hooks.https import PAUSE, TRIES, HttpsHooks, signature
+from controller.adapters.hooks import PAUSE, TRIES, HttpsHooks, printable_line, signature
 from controller.core.policy import HttpsHook, SecretReference
 from controller.errors import DeliveryError
 from controller.ports.account import Egress

@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 from botocore.response import StreamingBody
 
-from controller.adapters.hooks.lambda_function import MOST_ANSWER, LambdaHooks
+from controller.adapters.hooks import MOST_ANSWER, LambdaHooks
 from controller.core.policy import LambdaHook
 from controller.errors import DeliveryError, UsageError
 from controller.ports.notify import HookCall
