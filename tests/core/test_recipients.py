@@ -7,8 +7,7 @@ import pytest
 
 from controller.adapters.notifiers.eventbridge import EventBridgeChannel
 from controller.adapters.notifiers.pagerduty import PagerDutyChannel
-from controller.adapters.notifiers.slack import SlackChannel
-from controller.adapters.notifiers.slack_bot import SlackBotChannel
+from controller.adapters.notifiers.slack import SlackBotChannel, SlackChannel
 from controller.adapters.notifiers.sns import SnsChannel
 from controller.core.policy import Channel, HttpsHook, LambdaHook
 from controller.core.policy.aws_location import AwsLocation

@@ -13,8 +13,7 @@ import pytest
 from controller import cli
 from controller.adapters.notifiers.eventbridge import EventBridgeChannel
 from controller.adapters.notifiers.pagerduty import PagerDutyChannel
-from controller.adapters.notifiers.slack import SlackChannel
-from controller.adapters.notifiers.slack_bot import SlackBotChannel
+from controller.adapters.notifiers.slack import SlackBotChannel, SlackChannel
 from controller.adapters.notifiers.sns import SnsChannel
 from controller.core.policy.baseline import ConcurrentBaseline, FixedBaseline, FrozenBaseline
 from controller.core.policy.criteria import CRITERIA

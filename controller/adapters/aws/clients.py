@@ -8,7 +8,7 @@ honoured by boto3 itself; AWS_REGION is mapped here, because boto3 reads only AW
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from math import inf
 from typing import Any, Final, Protocol
@@ -33,7 +33,6 @@ from controller.adapters.aws.limited_client import (
     run_within,
 )
 from controller.adapters.aws.limited_client import StrangeAnswerError as StrangeAnswerError
-from controller.adapters.aws.quoted_values import may_quote
 from controller.adapters.aws.request_rates import RequestRates, is_lowering
 from controller.errors import UsageError
 from controller.safe_text import printable
@@ -365,3 +364,55 @@ def _advice(error: Exception) -> str:
     if is_transient(error):
         return "it may pass; run again in a moment"
     return "check the request and the AWS_ variables"
+
+
+# --- Variables of a request in the words of a refusal ---------------------------------------------
+
+# The search errs on the safe side: words that share as much as _PIECE letters or digits in a row
+# with a value count as a quote. ARNs do not, as AWS names the caller and the function by them,
+# unless one is in a value.
+_PIECE: Final = 8  # letters and digits in a row, of a value that is cut off or spelt otherwise
+_SHORT: Final = 4  # characters; a shorter value counts only as a whole word
+
+_ARN: Final = re.compile(r"arn:aws[\w-]*:\w+:[\w-]*:\d*:[\w:/.-]+")  # ends before `,` and `=`
+_BASE64: Final = re.compile(r"[A-Za-z0-9_-]{6,}")
+
+
+def may_quote(text: str, variables: Mapping[str, str]) -> bool:
+    """Tell whether `text` may have the name of a variable, a value, or a piece of one.
+
+    Escapes of JSON, Python, URLs and HTML, base64, and values that are cut off are seen through.
+    """
+    own = "\n".join(variables.values())
+    words = _ARN.sub(lambda arn: arn[0] if arn[0] in own else "", text)
+    pieces = {piece for variable in variables.values() for piece in _pieces(variable)}
+    return any(name in reading for reading in _readings(text) for name in variables) or any(
+        any(_has(reading, variable) for variable in variables.values())
+        or not pieces.isdisjoint(_pieces(reading))
+        for reading in _readings(words)
+    )
+
+
+def _has(text: str, value: str) -> bool:
+    if len(value) >= _SHORT:
+        return value in text
+    return bool(value) and re.search(rf"(?<!\w){re.escape(value)}(?!\w)", text) is not None
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Yield all letters and digits of `text` that follow each other, in groups of _PIECE."""
+    plain = re.sub(r"[\W_]", "", text)
+    return (plain[at : at + _PIECE] for at in range(len(plain) - _PIECE + 1))
+
+
+def _readings(text: str) -> Iterator[str]:
+    """Yield `text` as it is, without its escapes, and what it may have in base64."""
+    from base64 import urlsafe_b64decode
+    from html import unescape
+    from urllib.parse import unquote_plus
+
+    yield text
+    yield unescape(unquote_plus(text))
+    for one in _BASE64.findall(text.translate(str.maketrans("+/", "-_"))):
+        whole = one[:-1] if len(one) % 4 == 1 else one
+        yield urlsafe_b64decode(f"{whole}==").decode(errors="replace")

@@ -1,10 +1,11 @@
-"""What a store keeps beside its rollouts, as JSON text: the list of recipients, and fixes.
+"""What a store keeps beside its rollouts: the list of recipients, fixes, requests of a rollback.
 
 The texts are the same for every store. A fix is kept in an item apart from its rollout, so that a
-role may start rollouts and not start a fix.
+role may start rollouts and not start a fix. Parsers of values that may be foreign never raise.
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Final, Literal
 
 import msgspec
@@ -15,6 +16,7 @@ from controller.core.ranges import Real
 from controller.core.recipients import RecipientList
 from controller.errors import StoreError
 from controller.immutable import Immutable
+from controller.safe_text import printable
 
 # About 2,500 ARNs; an item of DynamoDB takes 400 KB.
 RECIPIENT_LIMITS: Final = TextLimits(256 << 10, objects=2, lists=5_000, values=20_000)
@@ -80,3 +82,39 @@ def load_fix(rollout_id: str, text: object) -> Mapping[str, float | None]:
             "its criteria gate",
             rollout=rollout_id,
         ) from error
+
+
+def moment_of(value: object) -> datetime | None:
+    """Return the moment in `value`, an ISO 8601 text with a time zone; None for anything else."""
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return None if moment is None or moment.tzinfo is None else moment
+
+
+_MOST_ID_LENGTH: Final = 100  # a name has 63 characters at most
+
+
+def printable_id(rollout_id: object) -> str:
+    """Return the id of a rollout as short printable text, whatever bytes it has."""
+    text = rollout_id if isinstance(rollout_id, str) else repr(rollout_id)
+    if len(text) > _MOST_ID_LENGTH:
+        text = f"{text[:_MOST_ID_LENGTH]}... ({len(text):,} characters)"
+    if text.isascii() and text.isprintable():
+        return text
+    escaped = text.encode(errors="surrogateescape").decode(errors="backslashreplace")
+    return escaped if escaped.isprintable() else ascii(escaped)[1:-1]
+
+
+_MOST_REASON_LENGTH: Final = 500  # characters
+_NO_REASON: Final = "requested in the store, without a reason"
+
+
+def reason_of(why: object) -> str:
+    """Return the reason of a request for a rollback as one line.
+
+    An item that is there is a request, whatever it says: to go back is always allowed.
+    """
+    text = printable(why)[:_MOST_REASON_LENGTH].strip() if isinstance(why, str) else ""
+    return text or _NO_REASON

@@ -152,7 +152,7 @@ CHANNELS: Final = Registry(
     {
         "sns": "controller.adapters.notifiers.sns:SnsChannel",
         "slack": "controller.adapters.notifiers.slack:SlackChannel",
-        "slack-bot": "controller.adapters.notifiers.slack_bot:SlackBotChannel",
+        "slack-bot": "controller.adapters.notifiers.slack:SlackBotChannel",
         "eventbridge": "controller.adapters.notifiers.eventbridge:EventBridgeChannel",
         "pagerduty": "controller.adapters.notifiers.pagerduty:PagerDutyChannel",
     },

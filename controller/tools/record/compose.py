@@ -2,13 +2,13 @@
 
 from typing import Final
 
-from controller.adapters.recorder.reads import record_reads
-from controller.adapters.recorder.recorder import RecordedCall, Recorder
-from controller.adapters.recorder.writes import (
+from controller.adapters.recorder.calls import (
     record_alias_writes,
     record_function_writes,
+    record_reads,
     record_rule_writes,
 )
+from controller.adapters.recorder.recorder import RecordedCall, Recorder
 from controller.bootstrap.account import AwsAccount, real_account, store_at
 from controller.errors import NoStoreError, UsageError
 from controller.process import signals

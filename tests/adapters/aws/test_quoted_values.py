@@ -8,7 +8,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from controller.adapters.aws.quoted_values import may_quote
+from controller.adapters.aws.clients import may_quote
 from tests.support.planted_secrets import PLANTED, quoting
 
 FUNCTION = "arn:aws:lambda:eu-central-1:123456789012:function:shop"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from controller.adapters.notifiers.slack_bot import SlackBotChannel
+from controller.adapters.notifiers.slack import SlackBotChannel
 from controller.core.policy import SecretReference
 from controller.core.rollout import Rollout
 from controller.errors import DeliveryError, MessageRefusedError

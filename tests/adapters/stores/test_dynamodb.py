@@ -13,7 +13,7 @@ from controller.adapters.clock import SystemClock
 from controller.adapters.stores.dynamodb import DynamoDbStore
 from controller.adapters.stores.dynamodb.items import pack
 from controller.adapters.stores.dynamodb.table import create_table
-from controller.adapters.stores.dynamodb.write_outcome import UnknownWriteOutcomeError
+from controller.adapters.stores.dynamodb.writes import UnknownWriteOutcomeError
 from controller.core.policy_snapshot import SnapshotChangedError
 from controller.errors import Exit, StateConflictError, StoreError, UnknownRolloutError
 from controller.immutable import replace

@@ -10,7 +10,7 @@ from moto import mock_aws
 from controller.adapters.stores.dynamodb import DynamoDbStore
 from controller.adapters.stores.dynamodb import calls as dynamodb_calls
 from controller.adapters.stores.dynamodb.calls import TRIES
-from controller.adapters.stores.dynamodb.write_outcome import UnknownWriteOutcomeError
+from controller.adapters.stores.dynamodb.writes import UnknownWriteOutcomeError
 from controller.errors import (
     Exit,
     LeaseHeldError,

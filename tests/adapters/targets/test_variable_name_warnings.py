@@ -4,8 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from controller.adapters.targets.environment_checks import name_warnings
-from controller.adapters.targets.weight_variables import Pair
+from controller.adapters.targets.weight_variables import Pair, name_warnings
 
 
 @pytest.mark.parametrize(

@@ -15,13 +15,15 @@ from math import exp, inf, isinf, log
 from statistics import median
 from typing import Final, TypeAlias, TypeVar
 
-from controller.adapters.metrics.prometheus.differences import (
+from controller.adapters.metrics.prometheus.samples import (
+    Bucket,
+    Histogram,
+    SampledSeries,
     Scrapes,
     counter_growth,
     histogram_growth,
     scrapes_of,
 )
-from controller.adapters.metrics.prometheus.samples import Bucket, Histogram, SampledSeries
 from controller.core.observation import QueryStatus, Series, Span
 from controller.core.units import measured_text
 

@@ -24,13 +24,6 @@ from controller.adapters.iam.permission import (
     Permission,
 )
 from controller.adapters.metrics.prometheus.client import PrometheusClient, TooLongError
-from controller.adapters.metrics.prometheus.differences import (
-    LOOK_BACK_S,
-    Scrapes,
-    Target,
-    first_samples,
-    target_of,
-)
 from controller.adapters.metrics.prometheus.periods import (
     NoBoundError,
     Readable,
@@ -39,10 +32,15 @@ from controller.adapters.metrics.prometheus.periods import (
 )
 from controller.adapters.metrics.prometheus.samples import (
     BUCKET,
+    LOOK_BACK_S,
     SUM,
     RawSeries,
     SampledSeries,
+    Scrapes,
+    Target,
+    first_samples,
     sampled_series,
+    target_of,
 )
 from controller.core.observation import MetricQuery, QueryStatus, Series, Span
 from controller.core.policy.sources.prometheus import PrometheusSource

@@ -26,16 +26,18 @@ from controller.adapters.aws.clients import (
 )
 from controller.adapters.iam.permission import TABLE, TRAFFIC_JOBS, Job, Permission
 from controller.adapters.stores.dynamodb.items import FIX, FORMAT, LOWER, OWNER, Attribute, Item
-from controller.adapters.stores.dynamodb.write_outcome import (
+from controller.adapters.stores.dynamodb.writes import (
+    MOST_BYTES,
+    MOST_WRITES,
     ConditionFailedError,
     Problem,
     TransactionConflictError,
     UnknownWriteOutcomeError,
+    Write,
     cancellation_text,
     may_have_happened,
     raise_refusal,
 )
-from controller.adapters.stores.dynamodb.writes import MOST_BYTES, MOST_WRITES, Write
 from controller.errors import NoStoreError, StateConflictError, StoreError
 
 TRIES: Final = 6  # attempts of a write that collides with another one

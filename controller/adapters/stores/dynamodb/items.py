@@ -12,8 +12,8 @@ from typing import Any, Final, TypeAlias
 
 from controller.adapters.stores import codec
 from controller.adapters.stores import error_texts as refusals
-from controller.adapters.stores.untrusted_values import moment_of as moment_in
-from controller.adapters.stores.untrusted_values import printable_id
+from controller.adapters.stores.side_items import moment_of as moment_in
+from controller.adapters.stores.side_items import printable_id
 from controller.core.history import Entry
 from controller.core.rollout import Rollout
 from controller.core.units import from_unix

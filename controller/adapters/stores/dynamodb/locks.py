@@ -25,8 +25,8 @@ from controller.adapters.stores.dynamodb.items import (
     text,
 )
 from controller.adapters.stores.dynamodb.writes import ABSENT, Write, put, update
-from controller.adapters.stores.untrusted_values import moment_of as moment_in
-from controller.adapters.stores.untrusted_values import printable_id, reason_of
+from controller.adapters.stores.side_items import moment_of as moment_in
+from controller.adapters.stores.side_items import printable_id, reason_of
 from controller.core.rollout import Rollout
 from controller.errors import StoreError
 from controller.ports.store import Exposure, LockHolder

@@ -15,7 +15,6 @@ from controller.adapters.aws.clients import is_denied
 from controller.adapters.stores import error_texts as refusals
 from controller.adapters.stores import side_items
 from controller.adapters.stores.dynamodb import items
-from controller.adapters.stores.dynamodb import write_outcome as outcome
 from controller.adapters.stores.dynamodb.items import Attribute, Item, moment, number, text
 from controller.adapters.stores.dynamodb.locks import (
     LockState,
@@ -24,17 +23,19 @@ from controller.adapters.stores.dynamodb.locks import (
     lock_update,
 )
 from controller.adapters.stores.dynamodb.reader import DynamoDbReader
-from controller.adapters.stores.dynamodb.write_outcome import (
-    ConditionFailedError,
-    UnknownWriteOutcomeError,
-)
 from controller.adapters.stores.dynamodb.writes import (
     ABSENT,
+    ConditionFailedError,
+    UnknownWriteOutcomeError,
     Write,
     batches,
     check,
+    check_locks_changed,
     delete,
+    is_written,
+    lost_locks,
     put,
+    save_error,
     update,
 )
 from controller.core.history import Entry
@@ -205,16 +206,16 @@ class DynamoDbStore(DynamoDbReader):
             except (ConditionFailedError, UnknownWriteOutcomeError) as problem:
                 if locks and isinstance(problem, ConditionFailedError):
                     refusals.check_owner(rollout.id, locks, self.owners(locks))
-                if lost := outcome.lost_locks(problem, changed):  # retry without these locks
+                if lost := lost_locks(problem, changed):  # retry without these locks
                     self._superseded.add(rollout.id)
                     changed = tuple(one for one in changed if one not in lost)
                     continue
                 current = self._table.item_after(doing, saving, problem)
                 if current is None:
                     raise refusals.unknown_rollout(rollout.id, self._table.place) from problem
-                if not outcome.is_written(saved, write_id, current, problem):
+                if not is_written(saved, write_id, current, problem):
                     fence = self._fences.get(rollout.id)
-                    raise outcome.save_error(rollout, fence, current, problem) from problem
+                    raise save_error(rollout, fence, current, problem) from problem
             self._remember_lease(rollout.id, hold)
             kept = () if rollout.id in self._superseded and saved.final else known.locks
             self._known[rollout.id] = KnownVersion(saved.version, lock_state(saved), kept)
@@ -392,9 +393,9 @@ class DynamoDbStore(DynamoDbReader):
             except (ConditionFailedError, UnknownWriteOutcomeError) as problem:
                 current = self._table.item_after(doing, adding, problem)
                 if current is None:
-                    outcome.check_locks_changed(rollout.id, problem, len(history))
+                    check_locks_changed(rollout.id, problem, len(history))
                     continue
-                if not outcome.is_written(rollout, write_id, current, problem):
+                if not is_written(rollout, write_id, current, problem):
                     return current
             if hold is not None:
                 self._fences[rollout.id] = 1

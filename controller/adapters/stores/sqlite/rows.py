@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from controller.adapters.stores import codec
 from controller.adapters.stores import error_texts as refusals
-from controller.adapters.stores.untrusted_values import moment_of, printable_id
+from controller.adapters.stores.side_items import moment_of, printable_id
 from controller.core.history import Entry
 from controller.core.policy_snapshot import SnapshotChangedError
 from controller.core.rollout import FINAL_PHASES, Phase, Rollout

@@ -15,6 +15,7 @@ from uuid import uuid4
 
 from controller.adapters.stores import codec, side_items
 from controller.adapters.stores import error_texts as refusals
+from controller.adapters.stores.side_items import moment_of, printable_id
 from controller.adapters.stores.sqlite import rows
 from controller.adapters.stores.sqlite.file import (
     IN_MEMORY,
@@ -25,7 +26,6 @@ from controller.adapters.stores.sqlite.file import (
     transaction,
 )
 from controller.adapters.stores.sqlite.rollback_targets_file import record_target
-from controller.adapters.stores.untrusted_values import moment_of, printable_id
 from controller.core.history import Entry
 from controller.core.recipients import RecipientList
 from controller.core.rollout import Rollout
