@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from controller.adapters.targets.weight_variables import Pair, name_warnings
+from controller.adapters.targets.environment_checks import name_warnings
+from controller.adapters.targets.weight_variables import Pair
 
 
 @pytest.mark.parametrize(
