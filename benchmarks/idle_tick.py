@@ -31,7 +31,7 @@ from controller.adapters.clock import SystemClock
 from controller.adapters.stores.dynamodb import DynamoDbStore
 from controller.adapters.stores.dynamodb.items import Item, rollout_key, size_of
 from controller.adapters.stores.dynamodb.table import TABLE_DEFINITION, create_table
-from controller.engine.loop import run_ticks
+from controller.engine.tick import run_ticks
 from controller.immutable import Immutable, field, replace
 from controller.operations.start.start import StartRequest, start
 from controller.policy_file.loader import load

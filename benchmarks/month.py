@@ -24,7 +24,7 @@ from controller.adapters.stores import codec
 from controller.core.policy import Policy
 from controller.core.rollout import Rollout
 from controller.engine.execute import TickOutcome
-from controller.engine.loop import run_ticks
+from controller.engine.tick import run_ticks
 from controller.immutable import Immutable
 from controller.operations.start.start import StartRequest, start
 from controller.policy_file.loader import load

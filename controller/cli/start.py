@@ -19,8 +19,7 @@ from controller.core.rollout import Phase, Rollout
 from controller.core.units import format_duration
 from controller.engine import exit_status
 from controller.engine.execute import TickOutcome
-from controller.engine.loop import is_idle, run_ticks
-from controller.engine.tick import Runner
+from controller.engine.tick import Runner, is_idle, run_ticks
 from controller.errors import Exit
 from controller.immutable import picked, replace
 from controller.operations.start.start import StartRequest, StartResult

@@ -2,11 +2,13 @@
 
 Both go the same road. A tick leases many rollouts and reads the metrics of many at once; a command
 waits for the lease of one. From then on they differ in the event that is decided on.
+
+`loop` ticks one rollout at an interval: `run` on the system clock, a rehearsal on a virtual one.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from controller.core.commands import GATED_VERBS, RAISING_VERBS
@@ -17,6 +19,7 @@ from controller.core.history import Author, recorded_state
 from controller.core.observation import Observation
 from controller.core.policy_snapshot import check_digests
 from controller.core.repeated_state import check_state
+from controller.core.rollout import Phase, Rollout
 from controller.core.transitions.rollback import has_own_rollback
 from controller.core.visit_order import Shard, Visits, in_turns
 from controller.engine import time_limits
@@ -31,6 +34,7 @@ from controller.engine.sender import Sender
 from controller.engine.side_by_side import Run, one_by_one
 from controller.engine.slices import Tick, TickResult
 from controller.engine.visitor import Visitor
+from controller.errors import Exit, RolloutError
 from controller.immutable import replace
 from controller.ports.clock import Clock
 from controller.ports.notify import ChannelNotifier, HookCaller
@@ -250,3 +254,47 @@ class Runner:
             return self._sender.send_all([visit])[0][0]
         finally:
             self._leases.release(rollout_id)
+
+
+# Phases that ticks alone do not change: they wait for an operator, or are final.
+IDLE_PHASES = frozenset({Phase.PAUSED, Phase.ROLLED_BACK, Phase.SUCCEEDED})
+
+
+def run_ticks(
+    runner: Runner,
+    rollout: Rollout,
+    *,
+    every: timedelta,
+    until: datetime,
+    done: Callable[[Rollout], bool],
+    skip: Callable[[TickOutcome, datetime], int] | None = None,
+) -> Iterator[TickOutcome]:
+    """Tick `rollout` at the interval `every` and yield each visit, until it is `done`.
+
+    The last tick is at `until` at the latest. A tick that takes longer than `every` is followed at
+    once by the next. skip: returns how many intervals to wait after a visit; 1 when left out. A
+    store that does not answer is the problem of the visit; StoreError is raised only for an error
+    that the next tick would meet again.
+    """
+    due = runner.clock.now() + every
+    while not done(rollout) and runner.clock.now() < until:
+        wait = min(due, until) - runner.clock.now()
+        if wait > timedelta():
+            signals.wait(runner.clock, wait)
+        signals.safe_point()
+        try:
+            visit = runner.visit(rollout.id)
+        except RolloutError as error:  # logged by the runner
+            if error.exit_status is Exit.USAGE:
+                raise
+            visit = TickOutcome(rollout, problem=str(error), saved=False)
+        yield visit
+        if visit.saved:  # else the next tick starts from the same state
+            rollout = visit.rollout
+        now = runner.clock.now()
+        due = max(due + (skip(visit, now) if skip else 1) * every, now)
+
+
+def is_idle(rollout: Rollout) -> bool:
+    """Tell whether ticks alone do not advance `rollout`."""
+    return rollout.phase in IDLE_PHASES

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.engine.loop import is_idle, run_ticks
+from controller.engine.tick import is_idle, run_ticks
 from tests.support.core import Phase
 from tests.support.rollouts import in_phase
 from tests.support.stage import METRICS, ActBefore, Stage, open_stage

@@ -22,8 +22,7 @@ from controller.core.policy import Attestation, Policy
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.units import MINUTE_S, floor_to, from_unix
 from controller.engine.execute import TickOutcome
-from controller.engine.loop import run_ticks
-from controller.engine.tick import Runner
+from controller.engine.tick import Runner, run_ticks
 from controller.errors import TargetTakenError, UsageError
 from controller.immutable import Immutable, replace
 from controller.operations.start.start import StartRequest, start
