@@ -9,8 +9,8 @@ from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.judge.findings import Finding
 from controller.core.observation import Observation, TargetReading
 from controller.core.policy import Policy
-from controller.core.ranges import Real
 from controller.core.rollout import Reason, RolledBack, Rollout
+from controller.core.units import Real
 from controller.immutable import Immutable, field
 
 # --- Commands -------------------------------------------------------------------------------------

@@ -17,7 +17,6 @@ from controller.core.judge.findings import Finding, Label, Verdict
 from controller.core.judge.stored_series import series_data, short_number
 from controller.core.notice_rules import Condition
 from controller.core.observation import Observation, Series, TargetReading, UnreadableTarget
-from controller.core.ranges import AwareTime, Count
 from controller.core.repeated_state import (
     MEMORY_FIELDS,
     PENDING_MEMORY_FIELDS,
@@ -26,6 +25,7 @@ from controller.core.repeated_state import (
     repeated_state,
 )
 from controller.core.rollout import Progressing, Rollout
+from controller.core.units import AwareTime, Count
 from controller.errors import StateChangedError
 from controller.immutable import Immutable, field, plain_data, replace
 

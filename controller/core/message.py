@@ -4,7 +4,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
-from controller.core.ranges import AwareTime, Count, Weight
+from controller.core.units import AwareTime, Count, Weight
 from controller.immutable import Immutable
 
 # How long the delivery of a message is retried, tick by tick; after that it is given up.

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from controller.core.ranges import AwareTime
+from controller.core.units import AwareTime
 from controller.immutable import Immutable
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from controller.core.policy.sources import SourceSpec
-from controller.core.ranges import Real
+from controller.core.units import Real
 from controller.immutable import Immutable, field
 
 

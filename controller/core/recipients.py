@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from controller.core.policy.aws_location import AwsLocation
+from controller.core.policy.field_types import AwsLocation
 from controller.core.policy.notify import MissingChannel, Recipient
 from controller.core.policy.sources import SourceSpec
 from controller.immutable import Immutable

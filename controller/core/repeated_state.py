@@ -15,7 +15,6 @@ from msgspec import ValidationError
 from msgspec.structs import fields
 
 from controller.core.judge.evidence import FixStart, RolloutEvidence
-from controller.core.ranges import AwareTime, Count
 from controller.core.rollout import (
     Paused,
     Phase,
@@ -27,6 +26,7 @@ from controller.core.rollout import (
     State,
     Succeeded,
 )
+from controller.core.units import AwareTime, Count
 from controller.errors import StateChangedError
 from controller.immutable import convert, plain_data, replace
 

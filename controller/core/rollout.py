@@ -18,8 +18,16 @@ from controller.core.judge.findings import Finding, waits_for_data
 from controller.core.message import Message
 from controller.core.notice_rules import Condition, ConditionKind
 from controller.core.policy import Policy
-from controller.core.ranges import AwareTime, Count, RaisedWeight, Weight
-from controller.core.units import MINUTE_S, floor_to, from_unix, next_minute
+from controller.core.units import (
+    MINUTE_S,
+    AwareTime,
+    Count,
+    RaisedWeight,
+    Weight,
+    floor_to,
+    from_unix,
+    next_minute,
+)
 from controller.immutable import Immutable, field, replace
 
 

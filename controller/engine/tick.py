@@ -30,9 +30,8 @@ from controller.engine.lease import LeaseManager, load_for_rollback, require_ver
 from controller.engine.observe import Measurements, Observer
 from controller.engine.outbox import Announce, OutboxDelivery, log_notice
 from controller.engine.recipients import RecipientCheck
-from controller.engine.sender import Sender
 from controller.engine.side_by_side import Run, one_by_one
-from controller.engine.slices import Tick, TickResult
+from controller.engine.slices import Sender, Tick, TickResult
 from controller.engine.visitor import Visitor
 from controller.errors import Exit, RolloutError
 from controller.immutable import replace

@@ -12,9 +12,8 @@ from typing import Final
 
 from controller.core.policy import Policy
 from controller.core.policy.aws_metrics import FLAG, has_one_publisher
-from controller.core.policy.counts import Uses, counts_of, known_counts
 from controller.core.policy.metric import PLACEHOLDER, CountedPath, Metric, RequestSource
-from controller.core.policy.metric_uses import Reference
+from controller.core.policy.metric_uses import Reference, Uses, counts_of, known_counts
 from controller.immutable import Immutable
 from controller.policy_file.mistake import Place, PolicyMistake, place_text
 from controller.policy_file.partial_policy import PartialPolicy, parse_partial

@@ -16,7 +16,7 @@ import pytest
 from jsonschema import Draft7Validator
 
 import controller.tools.init.verb
-from controller.core.policy.aws_location import AwsLocation
+from controller.core.policy.field_types import AwsLocation
 from controller.core.policy.targets.lambda_alias import LambdaAlias
 from controller.errors import Exit, TargetError
 from controller.policy_file import yaml_file

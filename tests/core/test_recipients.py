@@ -10,7 +10,7 @@ from controller.adapters.notifiers.pagerduty import PagerDutyChannel
 from controller.adapters.notifiers.slack import SlackBotChannel, SlackChannel
 from controller.adapters.notifiers.sns import SnsChannel
 from controller.core.policy import Channel, HttpsHook, LambdaHook
-from controller.core.policy.aws_location import AwsLocation
+from controller.core.policy.field_types import AwsLocation
 from controller.core.policy.notify import CHANNELS, MissingChannel, Recipient, SecretReference
 from controller.core.recipients import RecipientList, resources_of
 from tests.examples.teams_channel import TeamsChannel

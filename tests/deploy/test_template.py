@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from controller.core.policy.aws_location import AwsLocation
+from controller.core.policy.field_types import AwsLocation
 from controller.engine import telemetry
 from controller.engine.execute import TickOutcome
 from controller.engine.lease import SkippedRollout

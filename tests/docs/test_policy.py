@@ -15,7 +15,7 @@ from controller.adapters.notifiers.eventbridge import EventBridgeChannel
 from controller.adapters.notifiers.pagerduty import PagerDutyChannel
 from controller.adapters.notifiers.slack import SlackBotChannel, SlackChannel
 from controller.adapters.notifiers.sns import SnsChannel
-from controller.core.policy.baseline import ConcurrentBaseline, FixedBaseline, FrozenBaseline
+from controller.core.policy.comparison import ConcurrentBaseline, FixedBaseline, FrozenBaseline
 from controller.core.policy.criteria import CRITERIA
 from controller.core.policy.criteria.alarms_logs_signoffs import Alarm, Attestation, LogEvents
 from controller.core.policy.criteria.measured import LatencyIncrease, SuccessRate, Threshold

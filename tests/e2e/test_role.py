@@ -13,7 +13,7 @@ import pytest
 from botocore.client import BaseClient
 from freezegun import api
 
-from controller.core.policy.aws_location import AwsLocation
+from controller.core.policy.field_types import AwsLocation
 from controller.policy_file.loader import loads
 from controller.process import settings
 from controller.tools.iam import policy_document as iam

@@ -10,7 +10,7 @@ from moto import mock_aws
 
 from controller.bootstrap.account import real_account
 from controller.cli import main
-from controller.core.policy.aws_location import AwsLocation
+from controller.core.policy.field_types import AwsLocation
 from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.errors import Exit, PolicyError, WriteConflictError
 from controller.policy_file.loader import loads

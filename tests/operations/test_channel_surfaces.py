@@ -9,7 +9,7 @@ import pytest
 from controller.adapters.iam.permission import TRAFFIC_JOBS, Permission
 from controller.core.message import Message
 from controller.core.policy import Channel, Policy
-from controller.core.policy.aws_location import AwsLocation
+from controller.core.policy.field_types import AwsLocation
 from controller.core.policy.notify import CHANNELS
 from controller.core.recipients import RecipientList
 from controller.core.rollout import Rollout

@@ -3,8 +3,8 @@
 from typing import Any
 
 from controller.core.policy import Policy
-from controller.core.policy.aws_location import AwsLocation
 from controller.core.policy.comparison import NotCompared
+from controller.core.policy.field_types import AwsLocation
 from controller.policy_file.schema import explain_field, policy_schema
 from controller.testing import rehearse
 from controller.tools.iam.policy_document import Job, iam_policy, packages_of, template_parameters

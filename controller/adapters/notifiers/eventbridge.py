@@ -13,8 +13,7 @@ from controller.adapters.aws.clients import AWS_ERRORS, error_text
 from controller.adapters.iam.permission import BUS, TRAFFIC_JOBS, Permission
 from controller.core.message import Message
 from controller.core.policy import Channel
-from controller.core.policy.aws_location import AwsLocation
-from controller.core.policy.field_types import Form
+from controller.core.policy.field_types import AwsLocation, Form
 from controller.core.rollout import Rollout
 from controller.errors import DeliveryError
 from controller.ports.account import Account

@@ -14,8 +14,7 @@ from controller.adapters.aws.clients import AWS_ERRORS, code_of, error_text
 from controller.adapters.iam.permission import ALARM_TOPIC, TOPIC, TRAFFIC_JOBS, Job, Permission
 from controller.core.message import TEST, Message
 from controller.core.policy import Channel
-from controller.core.policy.aws_location import AwsLocation
-from controller.core.policy.field_types import Form
+from controller.core.policy.field_types import AwsLocation, Form
 from controller.core.rollout import Rollout
 from controller.core.units import clock_text
 from controller.errors import DeliveryError, MonitoringError

@@ -24,9 +24,8 @@ from controller.core.policy.criteria.traffic import BurnRate
 from controller.core.policy.kind_registry import STORED
 from controller.core.policy.model import digest_of
 from controller.core.policy_snapshot import SnapshotChangedError
-from controller.core.ranges import MAX_INTEGER, MAX_TIME, MIN_TIME
 from controller.core.rollout import Pending, Phase, Progressing, Rollout
-from controller.core.units import MINUTE_S
+from controller.core.units import MAX_INTEGER, MAX_TIME, MIN_TIME, MINUTE_S
 from controller.errors import StoreError
 from controller.immutable import Immutable, convert, fields_of, plain_data
 

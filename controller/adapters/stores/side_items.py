@@ -12,8 +12,8 @@ import msgspec
 
 from controller.adapters.stores.codec import TextLimits, readable
 from controller.core.judge.evidence import FixStart
-from controller.core.ranges import Real
 from controller.core.recipients import RecipientList
+from controller.core.units import Real
 from controller.errors import StoreError
 from controller.immutable import Immutable
 from controller.safe_text import printable

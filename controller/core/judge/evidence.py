@@ -6,7 +6,6 @@ from msgspec import UNSET, UnsetType
 
 from controller.core.judge.findings import Finding
 from controller.core.observation import AlarmReading
-from controller.core.ranges import Amount, AwareTime, Count, Real, Second, Share
 from controller.core.stats.combined_tests import (
     NO_CONTROL,
     ControlState,
@@ -14,6 +13,7 @@ from controller.core.stats.combined_tests import (
     SequentialState,
 )
 from controller.core.stats.counts import Counts
+from controller.core.units import Amount, AwareTime, Count, Real, Second, Share
 from controller.immutable import Immutable, field
 
 _HOUR_S = 3_600

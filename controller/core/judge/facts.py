@@ -12,7 +12,7 @@ from msgspec import UNSET, UnsetType, ValidationError
 
 from controller.core.judge.findings import Fact, Finding
 from controller.core.observation import QueryStatus
-from controller.core.ranges import Second
+from controller.core.units import Second
 from controller.immutable import Immutable, convert, plain_data
 
 _FAILED_QUERIES: Final = {

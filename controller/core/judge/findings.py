@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import TypeAlias
 
-from controller.core.ranges import Count, Real, Second
+from controller.core.units import Count, Real, Second
 from controller.immutable import Immutable, field
 
 

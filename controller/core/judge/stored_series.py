@@ -13,9 +13,8 @@ from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.judge.sequential_evidence import step_judges
 from controller.core.notice_rules import ConditionKind
 from controller.core.observation import QueryStatus, Series
-from controller.core.ranges import MAX_INTEGER, Real, Second
 from controller.core.rollout import Rollout
-from controller.core.units import MINUTE_S
+from controller.core.units import MAX_INTEGER, MINUTE_S, Real, Second
 from controller.immutable import Immutable, plain_data, replace
 
 

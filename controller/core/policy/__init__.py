@@ -1,6 +1,6 @@
 """The model of a policy. `policy_file` reads a file into it and reports the mistakes."""
 
-from controller.core.policy.baseline import (
+from controller.core.policy.comparison import (
     Baseline,
     ConcurrentBaseline,
     FixedBaseline,

@@ -7,8 +7,7 @@ from typing import Annotated, ClassVar, Final, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
-from controller.core.policy.aws_location import AwsLocation
-from controller.core.policy.field_types import Form, Model, at_least_one
+from controller.core.policy.field_types import AwsLocation, Form, Model, at_least_one
 from controller.core.policy.notify import Host, Recipient, SecretField, SecretReference
 from controller.core.units import DurationRange
 

@@ -18,7 +18,6 @@ from pydantic import (
     model_validator,
 )
 
-from controller.core.policy.aws_location import AwsLocation
 from controller.core.policy.comparison import (
     Comparison,
     Comparisons,
@@ -29,6 +28,7 @@ from controller.core.policy.comparison import (
     Ratio,
 )
 from controller.core.policy.field_types import (
+    AwsLocation,
     Count,
     Model,
     WindowLength,

@@ -14,9 +14,7 @@ from typing import Annotated, ClassVar, Final, Literal, Self, TypeAlias
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from controller.core.policy.baseline import FrozenBaseline
-from controller.core.policy.comparison import Comparison, Increase
-from controller.core.policy.counts import Uses, counts_of, known_counts
+from controller.core.policy.comparison import Comparison, FrozenBaseline, Increase
 from controller.core.policy.criteria import CRITERIA
 from controller.core.policy.criteria.alarms_logs_signoffs import LogEvents
 from controller.core.policy.criteria.measured import SuccessRate
@@ -27,6 +25,7 @@ from controller.core.policy.hooks import Hook, Hooks
 from controller.core.policy.judge_settings import DEFAULT_FALSE_ROLLBACK, Budget, Criterion
 from controller.core.policy.kind_registry import MissingKind
 from controller.core.policy.metric import CountedPath, Metric
+from controller.core.policy.metric_uses import Uses, counts_of, known_counts
 from controller.core.policy.notify import (
     SUMMARY_EVERY,
     Channels,

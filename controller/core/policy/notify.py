@@ -10,8 +10,7 @@ from pydantic import (
     model_validator,
 )
 
-from controller.core.policy.aws_location import AwsLocation
-from controller.core.policy.field_types import Form, Model, at_least_one
+from controller.core.policy.field_types import AwsLocation, Form, Model, at_least_one
 from controller.core.policy.kind_registry import MissingKind, Registry
 from controller.core.units import DurationRange
 

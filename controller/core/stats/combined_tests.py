@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 from msgspec import UNSET, UnsetType
 
-from controller.core.ranges import Amount, Count, Real, Second
 from controller.core.stats.counts import Counts
 from controller.core.stats.eprocess import (
     LARGEST_SHARE,
@@ -24,6 +23,7 @@ from controller.core.stats.eprocess import (
 )
 from controller.core.stats.hangs import NO_HANGS, HangsBeside
 from controller.core.stats.spells import MinuteBlock
+from controller.core.units import Amount, Count, Real, Second
 from controller.immutable import Immutable, field
 
 # What the numbers of a fold mean. A fold of another version, older or newer, starts anew.

@@ -1,6 +1,6 @@
 """Counts of requests, on the canary and on its control."""
 
-from controller.core.ranges import Amount, Real
+from controller.core.units import Amount, Real
 from controller.immutable import Immutable
 
 

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from math import exp, inf, log
 
-from controller.core.ranges import Amount, Count, Real, Second, Share
-from controller.core.units import MINUTE_S
+from controller.core.units import MINUTE_S, Amount, Count, Real, Second, Share
 from controller.immutable import Immutable
 
 # A larger capital proves no more, and would overflow a float in the end.

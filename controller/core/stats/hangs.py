@@ -14,9 +14,9 @@ from functools import lru_cache
 from math import log
 from typing import Final
 
-from controller.core.ranges import Amount, Real
 from controller.core.stats import binomial
 from controller.core.stats.counts import Counts
+from controller.core.units import Amount, Real
 from controller.immutable import Immutable
 
 # A request hangs that takes so many times as long as the baseline's percentile. Below p90 such

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from math import log
 from typing import Final
 
-from controller.core.ranges import Amount, Count
+from controller.core.units import Amount, Count
 from controller.immutable import Immutable
 
 # Parts of the capital that are bet on the next block.

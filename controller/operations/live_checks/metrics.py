@@ -11,7 +11,7 @@ from controller.core.judge.series import SAMPLE_COUNT, query
 from controller.core.observation import MetricQuery, QueryStatus, Series, Span
 from controller.core.policy import Metric, Policy, aws_metrics
 from controller.core.policy.comparison import Increase
-from controller.core.policy.counts import known_counts
+from controller.core.policy.metric_uses import known_counts
 from controller.core.units import (
     MINUTE_S,
     count_text,

@@ -16,7 +16,7 @@ from controller.core.observation import QueryStatus, Series, Span, TargetReading
 from controller.core.policy import Metric, Policy
 from controller.core.policy.aws_metrics import may_count_requests
 from controller.core.policy.comparison import Comparison, Ratio
-from controller.core.policy.counts import Uses
+from controller.core.policy.metric_uses import Uses
 from controller.core.policy.model import PROBE_MARGIN
 from controller.core.stats import binomial
 from controller.core.units import (

@@ -21,12 +21,12 @@ from controller.core.observation import (
     TargetReading,
     UnreadableTarget,
 )
-from controller.core.ranges import AwareTime, Real
 from controller.core.repeated_state import MEMORY_FIELDS, PENDING_MEMORY_FIELDS, STATE_MEMORY_FIELDS
 from controller.core.rollout import Paused, Pending, Phase, Progressing, Reason, Rollout
 from controller.core.stats.combined_tests import SequentialState
 from controller.core.transitions.pause import RESTORED
 from controller.core.transitions.write_failure import WRITE_FAILED
+from controller.core.units import AwareTime, Real
 from controller.immutable import Immutable, field, replace
 
 T = TypeVar("T", bound=Struct)

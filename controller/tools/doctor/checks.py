@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from controller.core.message import TEST, Message, Severity
 from controller.core.observation import AlarmReading, AlarmState
 from controller.core.policy import Channel, Policy
-from controller.core.policy.aws_location import AwsLocation
+from controller.core.policy.field_types import AwsLocation
 from controller.core.policy.notify import Recipient
 from controller.core.policy.sources import SourceSpec
 from controller.core.recipients import RecipientList, resources_of

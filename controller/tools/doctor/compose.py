@@ -20,7 +20,7 @@ from controller.adapters.notifiers.sns import Subscribers
 from controller.bootstrap.account import AwsAccount, real_account, store_at
 from controller.core.message import Severity
 from controller.core.policy import Policy
-from controller.core.policy.aws_location import AwsLocation
+from controller.core.policy.field_types import AwsLocation
 from controller.errors import NoStoreError, StoreError
 from controller.operations.checks import Check, fail, ok, warn
 from controller.operations.live_checks.live_checks import LiveChecks

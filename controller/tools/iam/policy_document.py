@@ -18,7 +18,7 @@ from controller.adapters.iam.permission import Job as Job
 from controller.adapters.stores.dynamodb import items
 from controller.bootstrap.account import real_account
 from controller.core.policy import Policy
-from controller.core.policy.aws_location import AwsLocation
+from controller.core.policy.field_types import AwsLocation
 from controller.core.policy.notify import Recipient
 from controller.core.policy.sources import SourceSpec
 from controller.errors import UsageError

@@ -13,7 +13,7 @@ from controller.cli import options
 from controller.cli.call import CommandContext, load_policy
 from controller.cli.result import Result
 from controller.core.policy import Policy
-from controller.core.policy.aws_location import AwsLocation
+from controller.core.policy.field_types import AwsLocation
 from controller.errors import UsageError
 from controller.immutable import Immutable
 from controller.process import settings

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from controller.core.policy.aws_location import AwsLocation
+from controller.core.policy.field_types import AwsLocation
 from controller.core.policy.kind_registry import STORED
 from controller.core.policy.metric import Metric
 from controller.core.policy.targets.lambda_alias import LambdaAlias

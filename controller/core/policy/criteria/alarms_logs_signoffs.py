@@ -7,9 +7,8 @@ from typing import Annotated, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from controller.core.policy.aws_location import AwsLocation
 from controller.core.policy.comparison import NotCompared
-from controller.core.policy.field_types import Count, WindowLength, one_of_problem
+from controller.core.policy.field_types import AwsLocation, Count, WindowLength, one_of_problem
 from controller.core.policy.judge_settings import Criterion
 from controller.core.policy.verify_rollback import EventPattern, LogGroup
 from controller.core.units import quote_value

@@ -16,8 +16,14 @@ from pydantic import (
 )
 
 from controller.core.policy.aws_metrics import time_unit
-from controller.core.policy.baseline import Baseline, ConcurrentBaseline
-from controller.core.policy.comparison import Comparison, Increase, Level, Ratio
+from controller.core.policy.comparison import (
+    Baseline,
+    Comparison,
+    ConcurrentBaseline,
+    Increase,
+    Level,
+    Ratio,
+)
 from controller.core.policy.field_types import Count, one_of_problem
 from controller.core.policy.judge_settings import (
     DRIFT_ALLOWANCE,

@@ -6,8 +6,7 @@ from typing import Annotated, ClassVar, Final, Literal, Self, TypeAlias
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from controller.core.policy.aws_location import AwsLocation
-from controller.core.policy.field_types import Form
+from controller.core.policy.field_types import AwsLocation, Form
 from controller.core.policy.notify import SecretField, SecretReference
 from controller.core.policy.sources import SourceSpec
 

@@ -5,8 +5,7 @@ from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from controller.core.policy.aws_location import AwsLocation
-from controller.core.policy.field_types import Form
+from controller.core.policy.field_types import AwsLocation, Form
 from controller.core.policy.metric import CountedPath, Metric, RequestMetrics, RequestSource
 from controller.core.policy.targets import TargetSpec
 

@@ -6,9 +6,8 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from controller.core.policy.aws_location import AwsLocation
 from controller.core.policy.aws_metrics import FLAG
-from controller.core.policy.field_types import Form
+from controller.core.policy.field_types import AwsLocation, Form
 from controller.core.policy.metric import CountedPath, Metric, RequestMetrics, RequestSource
 from controller.core.policy.targets import PaidReads, TargetSpec, lambda_environments
 from controller.core.policy.verify_rollback import lambda_log_group

@@ -5,8 +5,7 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
-from controller.core.policy.aws_location import AwsLocation
-from controller.core.policy.field_types import Form
+from controller.core.policy.field_types import AwsLocation, Form
 from controller.core.policy.metric import CountedPath, Metric
 from controller.core.policy.targets import ColdStarts, TargetSpec, lambda_environments
 from controller.core.policy.verify_rollback import lambda_log_group

@@ -9,9 +9,8 @@ from pydantic import Field
 from controller.core.policy import Criterion, Metric, Policy
 from controller.core.policy.aws_metrics import time_unit
 from controller.core.policy.comparison import Increase, Level, Ratio
-from controller.core.policy.counts import known_counts
 from controller.core.policy.field_types import Model
-from controller.core.policy.metric_uses import Reference
+from controller.core.policy.metric_uses import Reference, known_counts
 from controller.errors import PolicyError
 from controller.flag import NAMESPACE
 from controller.ports import api_gateway
