@@ -22,8 +22,7 @@ from controller.core.rollout import Phase, Rollout
 from controller.core.units import clock_text, count_text
 from controller.errors import Exit, MetricsError, StoreError, UsageError
 from controller.immutable import Immutable
-from controller.operations.history import load_recent
-from controller.operations.recorded.recent import RecentHistory
+from controller.operations.history import RecentHistory, load_recent
 from controller.ports.clock import Clock
 from controller.ports.store import Store
 from controller.process import logging

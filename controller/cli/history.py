@@ -14,8 +14,7 @@ from controller.core.rollout import Rollout
 from controller.errors import Exit, UsageError
 from controller.operations.history import chain_error, known_entries, load_unverified, summary_of
 from controller.ports.store import Store
-from controller.render.exposure import exposure_text
-from controller.render.history import history_blocks, history_data, history_page
+from controller.render.history import exposure_text, history_blocks, history_data, history_page
 from controller.render.page import EMPTY_LINE, paragraph
 
 

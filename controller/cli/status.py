@@ -24,11 +24,10 @@ from controller.operations.history import RolloutStatus, load_status, status_of
 from controller.operations.overview import Overview, RolloutFilter, load_rollouts
 from controller.ports.store import Store
 from controller.process.settings import PageLocation
-from controller.render.exposure import ExposureData, exposure_data, exposure_fact
-from controller.render.junit import junit_text
-from controller.render.markdown import rollout_markdown
+from controller.render.history import ExposureData, exposure_data, exposure_fact
 from controller.render.overview import MOST_ON_TERMINAL, overview_page
 from controller.render.page import Page, lines_page
+from controller.render.pipeline import junit_text, rollout_markdown
 from controller.render.rollout_data import RolloutData, rollout_data
 from controller.render.rollout_page import rollout_page
 from controller.render.rollout_texts import weight_text

@@ -20,7 +20,7 @@ from controller.core.words.criteria_table import (
     rows,
 )
 from controller.core.words.findings import sentence_of
-from controller.operations.recorded.recent import RecentHistory
+from controller.operations.history import RecentHistory
 from controller.operations.recorded.series import judge_for
 from controller.render.history import kind_span, weight_change_text, without_repeats
 from controller.render.page import (

@@ -9,7 +9,7 @@ import pytest
 
 from controller.cli import main
 from controller.errors import Exit
-from controller.render.markdown import MAX_CHARACTERS
+from controller.render.pipeline import MAX_CHARACTERS
 from tests.support.action import (
     ACTION,
     ACTION_FOLDER,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from controller.immutable import Immutable
-from controller.operations.recorded.recent import recent_history
+from controller.operations.history import recent_history
 from controller.policy_file.loader import load
 from controller.process import logging
 from controller.render.page import Line, layout, line_text

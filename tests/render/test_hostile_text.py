@@ -34,10 +34,9 @@ from controller.process import logging
 from controller.render.checks import checks_page
 from controller.render.history import history_blocks
 from controller.render.html.status import status_html
-from controller.render.junit import junit_text
-from controller.render.markdown import rollout_markdown
 from controller.render.overview import overview_page
 from controller.render.page import layout, line_text, plain_text
+from controller.render.pipeline import junit_text, rollout_markdown
 from controller.render.rollout_page import live_page, rollout_page
 from controller.render.rollout_texts import rollout_line
 from controller.safe_text import printable, printable_block

@@ -6,7 +6,7 @@ from xml.etree.ElementTree import Element
 import pytest
 
 from controller.core.history import finding_data
-from controller.render.junit import junit, junit_text
+from controller.render.pipeline import junit, junit_text
 from tests.support.core import Entry, Finding, Label, Phase, Reason, Rollout, Verdict
 from tests.support.findings import a_finding
 from tests.support.rollouts import NOON, a_policy, a_rollout, a_state

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from controller.core.units import clock_text, time_range_text
-from controller.render.markdown import MAX_CHARACTERS, escape_markdown, rollout_markdown
+from controller.render.pipeline import MAX_CHARACTERS, escape_markdown, rollout_markdown
 from tests.support.core import Entry, Label, Rollout, Verdict
 from tests.support.findings import a_finding
 from tests.support.rollouts import MINUTE, NOON, a_rollout, a_state

@@ -6,7 +6,7 @@ from typing import Any, Final
 from controller.cli.streams import with_local_times
 from controller.core.units import clock_text
 from controller.immutable import replace
-from controller.operations.recorded.recent import EVENTS, RecentHistory, recent_history
+from controller.operations.history import EVENTS, RecentHistory, recent_history
 from controller.render.page import (
     Page,
     PageTable,

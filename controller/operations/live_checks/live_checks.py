@@ -19,7 +19,7 @@ from controller.core.policy import Metric, Policy, aws_metrics
 from controller.errors import MetricsError, StoreError
 from controller.immutable import Immutable, replace
 from controller.operations.checks import Check, CheckLevel, fail, warn
-from controller.operations.live_checks import alarms_and_logs, metrics, sources, target
+from controller.operations.live_checks import metrics, sources, target
 from controller.operations.live_checks.requests import (
     FOREIGN_REMEDY,
     foreign_requests,
@@ -208,22 +208,22 @@ class LiveChecks(Immutable):
             yield fail(CANARY_METRICS, foreign, FOREIGN_REMEDY)
 
     def _alarm_checks(self) -> Iterator[Check]:
-        criteria = alarms_and_logs.alarms_of(self.policy)
+        criteria = sources.alarms_of(self.policy)
         if not criteria:
             return
         readings = self.alarms.states([criterion.alarm for criterion in criteria.values()])
         for name, criterion in criteria.items():
-            yield alarms_and_logs.alarm_check(
+            yield sources.alarm_check(
                 name, criterion, readings[criterion.alarm], starting=self.starting, fix=self.fix
             )
 
     def _log_checks(self, now: datetime) -> Iterator[Check]:
-        queries_by_line = alarms_and_logs.log_queries(self.policy, now)
+        queries_by_line = sources.log_queries(self.policy, now)
         if not queries_by_line:
             return
         counts = self.logs.count(query for queries in queries_by_line.values() for query in queries)
         for what, queries in queries_by_line.items():
-            yield alarms_and_logs.log_check(what, queries, counts)
+            yield sources.log_check(what, queries, counts)
 
 
 def _pair(

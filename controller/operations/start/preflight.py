@@ -25,14 +25,13 @@ from controller.engine.tick import Runner
 from controller.errors import MetricsError, UsageError
 from controller.immutable import Immutable, replace
 from controller.operations.checks import Check, CheckLevel
-from controller.operations.live_checks.alarms_and_logs import alarms_of
 from controller.operations.live_checks.live_checks import (
     CANARY_METRICS,
     METRICS,
     WHOSE_REQUESTS,
     LiveChecks,
 )
-from controller.operations.live_checks.sources import limit_checks
+from controller.operations.live_checks.sources import alarms_of, limit_checks
 from controller.operations.live_checks.target import UPDATE, WEIGHT, exposures_of
 from controller.operations.start.baselines import (
     baseline_requests,

@@ -14,9 +14,8 @@ from controller.core.policy_snapshot import SnapshotChangedError
 from controller.core.rollout import Rollout
 from controller.errors import StoreError
 from controller.immutable import Immutable, replace
-from controller.operations.history import load_unverified
+from controller.operations.history import ROUTINE, load_unverified
 from controller.operations.overview import Overview, load_overview, load_rollouts
-from controller.operations.recorded.recent import ROUTINE
 from controller.ports.clock import Clock
 from controller.ports.store import Store
 

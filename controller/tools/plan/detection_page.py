@@ -19,7 +19,7 @@ from controller.core.units import (
 )
 from controller.immutable import Immutable, field, picked
 from controller.ports.json_view import Count, Number, Percent, Tenths
-from controller.render.exposure import ExpectedData
+from controller.render.history import ExpectedData
 from controller.render.page import Page, PageTable, Tone, paragraph
 from controller.tools.plan.long_step import long_step_changes
 from controller.tools.plan.power import (

@@ -34,7 +34,7 @@ from controller.operations.start.start import (
 from controller.policy_file.loader import load_with_sources
 from controller.policy_file.template import Inherited
 from controller.ports.json_view import json_number
-from controller.render.exposure import ExposureData, exposure_data, exposure_text
+from controller.render.history import ExposureData, exposure_data, exposure_text
 from controller.render.page import Page, lines_page
 from controller.render.rollout_data import RolloutData, rollout_data
 from controller.render.rollout_page import rollout_page

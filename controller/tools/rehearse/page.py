@@ -13,7 +13,6 @@ from controller.core.words.findings import sentence_of
 from controller.immutable import Immutable, picked
 from controller.ports.json_view import Count, FindingView, Percent, Time, finding_view, one_of
 from controller.render.history import WRITES, kind_span, weight_change_text, without_repeats
-from controller.render.markdown import markdown_page
 from controller.render.page import (
     EMPTY_LINE,
     Page,
@@ -23,6 +22,7 @@ from controller.render.page import (
     Tone,
     paragraph,
 )
+from controller.render.pipeline import markdown_page
 from controller.render.rollout_data import CriterionRow, criteria_data
 from controller.render.rollout_page import criteria_table
 from controller.render.rollout_texts import PHASE_TONES

@@ -18,7 +18,7 @@ from controller.engine.exit_status import of_rehearsal
 from controller.errors import Exit
 from controller.ports.metrics import MetricSource
 from controller.process import logging, settings
-from controller.render.junit import junit_text
+from controller.render.pipeline import junit_text
 from controller.tools.rehearse.compose import rehearsal
 from controller.tools.rehearse.page import outcome_data, outcome_markdown, outcome_page
 from controller.tools.rehearse.rehearsal import RehearsalOutcome

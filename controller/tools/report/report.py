@@ -17,8 +17,8 @@ from controller.core.rollout import Phase, Rollout
 from controller.core.units import MINUTE_S, floor_to
 from controller.core.words.criteria_table import CriterionTexts, rows
 from controller.immutable import Immutable, replace
+from controller.operations.history import findings_of
 from controller.operations.recorded.exposure import Exposure, exposure_of
-from controller.operations.recorded.recent import findings_of
 from controller.operations.recorded.series import (
     RecordedPoints,
     RecordedSeries,

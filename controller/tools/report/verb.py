@@ -11,7 +11,7 @@ from controller.immutable import Immutable
 from controller.operations.history import known_entries, load_unverified
 from controller.ports.json_view import Count
 from controller.process.settings import FilePage, PageLocation
-from controller.render.exposure import ExposureData, exposure_data
+from controller.render.history import ExposureData, exposure_data
 from controller.render.html.pages import report_file
 from controller.safe_text import printable_block
 from controller.tools.report.compose import report_of

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from controller.operations.checks import CheckLevel
-from controller.operations.live_checks.alarms_and_logs import (
+from controller.operations.live_checks.sources import (
     alarm_check,
     alarms_of,
     log_check,
