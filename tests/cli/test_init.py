@@ -22,7 +22,7 @@ from controller.errors import Exit, TargetError
 from controller.policy_file import yaml_file
 from controller.policy_file.loader import load
 from controller.policy_file.schema import SCHEMA_FILE, policy_schema
-from controller.ports.drafting import FoundTarget
+from controller.ports.target import FoundTarget
 from controller.tools.init.verb import TerminalChooser
 from controller.tools.plan.page import PlanAnswer
 from tests.cli.conftest import CliHarness

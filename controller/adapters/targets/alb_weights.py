@@ -31,8 +31,7 @@ from controller.errors import TargetError, UsageError, WriteRefusedError
 from controller.immutable import Immutable
 from controller.policy_file.named_target import named_target
 from controller.ports.account import Account
-from controller.ports.drafting import Chooser, FoundTarget, one_of
-from controller.ports.target import NameWarning, Obstacle
+from controller.ports.target import Chooser, FoundTarget, NameWarning, Obstacle, one_of
 
 _ANY_LOAD_BALANCER: Final = "{load_balancers}"  # Describe calls support no narrower resource
 IAM: Final = (

@@ -15,7 +15,7 @@ from controller.core.policy.targets.appconfig import AppConfigFlag
 from controller.errors import TargetError, UsageError
 from controller.policy_file.named_target import named_target
 from controller.ports.account import Account
-from controller.ports.drafting import Chooser, FoundTarget, one_of
+from controller.ports.target import Chooser, FoundTarget, one_of
 
 IAM: Final = (
     Permission("appconfig:ListConfigurationProfiles", "{appconfig_any}", {Job.INIT}),

@@ -19,8 +19,7 @@ from controller.immutable import Immutable, field, replace
 from controller.policy_file.named_target import named_target
 from controller.ports.account import Account
 from controller.ports.clock import Clock
-from controller.ports.drafting import Chooser, FoundTarget
-from controller.ports.target import Obstacle
+from controller.ports.target import Chooser, FoundTarget, Obstacle
 
 _ALIAS: Final = "{alias}"
 _VERSIONS: Final = "{versions}"

@@ -18,7 +18,7 @@ from controller.errors import TargetError, UsageError
 from controller.immutable import Immutable
 from controller.policy_file.named_target import named_target
 from controller.ports.account import Account
-from controller.ports.drafting import Chooser, FoundTarget, one_of
+from controller.ports.target import Chooser, FoundTarget, one_of
 
 IAM: Final = (Permission("lambda:ListFunctions", ANY, {Job.INIT}),)
 

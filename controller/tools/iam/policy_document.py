@@ -23,8 +23,8 @@ from controller.core.policy.notify import Recipient
 from controller.core.policy.sources import SourceSpec
 from controller.errors import UsageError
 from controller.immutable import Immutable
-from controller.ports.drafting import drafted_kinds
 from controller.ports.monitoring import resource_name
+from controller.ports.target import drafted_kinds
 from controller.process.settings import DynamoDbLocation, S3Page, StoreLocation
 
 _PROMETHEUS: Final = f"{adapters.__name__}.metrics.prometheus"

@@ -15,8 +15,8 @@ from controller.core.policy.metric import RequestSource
 from controller.errors import MetricsError, UsageError
 from controller.immutable import Immutable, field, replace
 from controller.policy_file.named_target import named_target
-from controller.ports.drafting import Chooser, Finder, FoundTarget, drafted_kinds, one_of
 from controller.ports.metrics import MetricDirectory, MetricSource
+from controller.ports.target import Chooser, Finder, FoundTarget, drafted_kinds, one_of
 from controller.tools.init.draft import Draft
 from controller.tools.init.survey import (
     STEADY_HOURS,

@@ -24,7 +24,7 @@ from controller.policy_file.loader import loads
 from controller.policy_file.named_target import check_names, named_target
 from controller.policy_file.schema import MODELINE, SCHEMA_FILE, policy_schema
 from controller.policy_file.shipped import named_copy, shipped_names
-from controller.ports.drafting import drafted_kinds
+from controller.ports.target import drafted_kinds
 from controller.process import logging
 from controller.safe_text import printable
 from controller.tools.init.draft import policy_of, policy_text, with_steps, yaml_text

@@ -8,7 +8,7 @@ import pytest
 from controller.adapters.targets import alb_weights, lambda_alias
 from controller.core.policy.targets.alb_weights import rule_name
 from controller.errors import TargetError, UsageError
-from controller.ports.drafting import FoundTarget
+from controller.ports.target import FoundTarget
 from controller.testing import account_of
 from controller.tools.simulation.alb_weights import SimulatedAlbWeights
 from controller.tools.simulation.world import World

@@ -15,8 +15,8 @@ from controller.core.policy import TargetSpec
 from controller.core.policy.metric import RequestSource
 from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.errors import TargetError, UsageError
-from controller.ports.drafting import Chooser, FoundTarget
 from controller.ports.metrics import Dimensions, MetricListing
+from controller.ports.target import Chooser, FoundTarget
 from controller.tools.init.drafting import AccountView
 from controller.tools.init.survey import SourceKind, source_of
 from tests.support.core import QueryStatus, Series, TargetReading, UpdateStatus

@@ -9,7 +9,7 @@ from controller.core.policy.metric import RequestSource
 from controller.core.policy.targets.lambda_alias import LambdaAlias
 from controller.errors import UsageError
 from controller.policy_file.loader import load
-from controller.ports.drafting import FoundTarget
+from controller.ports.target import FoundTarget
 from controller.tools.init.drafting import Given, live_draft, offline_draft, policy_name
 from controller.tools.init.survey import FAMILIES, CountedPaths, SourceKind, find_sources
 from tests.tools.init.accounts import (

@@ -60,7 +60,7 @@ class TargetSpec(Model):
         empty where there is none, and then no rehearsal is possible.
     permanent_by: the path of the `Guide` (tools/permanent/guides.py) that says how 100% becomes
         permanent; empty where there is none.
-    drafted_by: the path of the `Finder` (ports/drafting.py) of `init`; empty where there is none.
+    drafted_by: the path of the `Finder` (ports/target.py) of `init`; empty where there is none.
     init_options: the options of `init` that name the target, fields of the model or `version`, with
         their help. `init` takes the first kind that has every option that is given.
     observed: something else moves the weight. rolloutctl writes nothing: its decision is the answer
