@@ -9,7 +9,7 @@ from typing import Final
 
 import click
 
-from controller.cli import filters, follow, options, streams
+from controller.cli import follow, options, streams
 from controller.cli.call import CommandContext
 from controller.cli.follow import PollSchedule
 from controller.cli.result import Result
@@ -62,12 +62,12 @@ class StatusList(Immutable):
 @click.command()
 @click.argument("rollout", required=False, metavar="[ROLLOUT]")
 @click.option("--all", "include_finished", is_flag=True, help="Show finished rollouts, too.")
-@filters.filter_options
+@options.filter_options
 @click.option(
     "--wait", is_flag=True, help="Wait until ROLLOUT pauses or ends; the exit status says which."
 )
 @click.option(
-    "--until", type=filters.PHASES, metavar="PHASE,PHASE",
+    "--until", type=options.PHASES, metavar="PHASE,PHASE",
     help="With --wait: wait for one of these phases, and end with 0 then; with 7 when ROLLOUT "
     "ends in another one.",
 )  # fmt: skip

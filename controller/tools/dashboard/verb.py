@@ -14,7 +14,7 @@ from controller.bootstrap.account import Clients, real_account
 from controller.bootstrap.app import author, live_app
 from controller.cli import options
 from controller.cli.call import CommandContext, log_problems
-from controller.cli.filters import words
+from controller.cli.options import words
 from controller.cli.result import Result
 from controller.core.events import Command, Verb
 from controller.core.observation import MetricQuery, Series, Span
