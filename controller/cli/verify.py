@@ -1,6 +1,8 @@
 """The verb `verify`: compares the live target and its traffic with the rollout's state."""
 
+from collections import Counter
 from collections.abc import Sequence
+from typing import Final
 
 import click
 
@@ -13,11 +15,11 @@ from controller.core.observation import TargetReading, UnreadableTarget
 from controller.core.rollout import Rollout
 from controller.errors import NoStoreError, StoreError, UsageError
 from controller.immutable import Immutable
-from controller.operations.checks import Check, any_failed, exit_status
+from controller.operations.checks import Check, CheckLevel, any_failed, exit_status
 from controller.operations.live_checks.target import read_target
 from controller.operations.verify import Verifier
 from controller.ports.json_view import Count
-from controller.render.checks import checks_page
+from controller.render.page import Page, PageTable, TextSpan, Tone, paragraph
 
 MAX_MINUTES = 24 * 60
 
@@ -78,3 +80,29 @@ def _owner(
         return error
     except UsageError as error:
         return NoStoreError(str(error))
+
+
+_MARKS: Final = {
+    CheckLevel.OK: TextSpan("ok", Tone.GOOD),
+    CheckLevel.WARN: TextSpan("warn", Tone.WAITING),
+    CheckLevel.UNREAD: TextSpan("skip", Tone.WAITING),
+    CheckLevel.FAIL: TextSpan("FAIL", Tone.BAD),
+}
+_SUMMARY: Final = {CheckLevel.UNREAD: "not checked"}
+
+
+def checks_page(checks: Sequence[Check]) -> Page:
+    """Return a row for each check, in their order, and a line with the number of each level.
+
+    A row is the level, what was checked, the detail, and the remedy.
+    """
+    counts = Counter(check.level for check in checks)
+    levels = [level for level in CheckLevel if counts[level] or level is not CheckLevel.UNREAD]
+    summary = ", ".join(f"{counts[level]} {_SUMMARY.get(level, level)}" for level in levels)
+    tone = Tone.BAD if any_failed(checks) else Tone.TITLE
+    rows = []
+    for check in checks:
+        remedy = f"; {check.remedy}" if check.remedy else ""
+        cause = "not checked: " if check.level is CheckLevel.UNREAD else ""
+        rows.append((_MARKS[check.level], check.what, f"{cause}{check.detail}{remedy}"))
+    return [PageTable(rows, least=(len("FAIL"),)), paragraph(summary, tone)]

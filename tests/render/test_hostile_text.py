@@ -23,6 +23,7 @@ from controller.adapters.notifiers import pagerduty, slack, sns
 from controller.cli.logs import count_lines, event_line
 from controller.cli.streams import PrintableStream
 from controller.cli.validate import annotation
+from controller.cli.verify import checks_page
 from controller.core.history import finding_data
 from controller.core.policy.notify import CHANNELS
 from controller.errors import Flaw, PolicyError, StoreError
@@ -31,7 +32,6 @@ from controller.operations.checks import Check, CheckLevel
 from controller.operations.overview import Overview
 from controller.ports.logs import LogEvent
 from controller.process import logging
-from controller.render.checks import checks_page
 from controller.render.history import history_blocks
 from controller.render.html.status import status_html
 from controller.render.overview import overview_page

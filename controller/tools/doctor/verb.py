@@ -12,12 +12,12 @@ from controller.cli import options
 from controller.cli.call import CommandContext, load_policy
 from controller.cli.result import Result
 from controller.cli.streams import Progress
+from controller.cli.verify import checks_page
 from controller.core.message import Severity
 from controller.core.policy import Policy
 from controller.errors import TargetError, UsageError
 from controller.immutable import Immutable
 from controller.operations.checks import Check, any_failed, exit_status
-from controller.render.checks import checks_page
 from controller.tools.doctor.compose import live_channel_tests, live_doctor
 
 _ROLE_ARN: Final = re.compile(r"arn:[a-z-]+:iam::\d{12}:(role|user)/[A-Za-z0-9+=,.@_/-]+")
