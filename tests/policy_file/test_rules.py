@@ -9,7 +9,7 @@ from controller.core.policy import Policy
 from controller.errors import PolicyError, StoreError
 from controller.policy_file.loader import loads
 from controller.policy_file.rules import MAX_BYTES, Act, Rules, flaws_of, load_rules, stored_rules
-from controller.policy_file.shipped import shipped_names, shipped_text
+from controller.policy_file.template import shipped_names, shipped_text
 from tests.support.cases import cases
 
 HEAD = 'version: 1\nowner: "platform team, #releases"\n'

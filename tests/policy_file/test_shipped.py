@@ -9,7 +9,7 @@ from hatchling.builders.wheel import WheelBuilder
 from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.errors import UsageError
 from controller.policy_file.loader import loads
-from controller.policy_file.shipped import named_copy, shipped_names
+from controller.policy_file.template import named_copy, shipped_names
 
 ROOT = Path(__file__).parents[2]
 MINE = {

@@ -10,8 +10,7 @@ from controller.errors import PolicyError
 from controller.policy_file import yaml_file
 from controller.policy_file.loader import LoadedPolicy, load, load_with_sources
 from controller.policy_file.schema import policy_schema
-from controller.policy_file.shipped import shipped_names, shipped_text
-from controller.policy_file.template import read_policy
+from controller.policy_file.template import read_policy, shipped_names, shipped_text
 from tests.support.cases import cases
 
 BASE = """\

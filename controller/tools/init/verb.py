@@ -23,7 +23,7 @@ from controller.immutable import replace
 from controller.policy_file.loader import loads
 from controller.policy_file.named_target import check_names, named_target
 from controller.policy_file.schema import MODELINE, SCHEMA_FILE, policy_schema
-from controller.policy_file.shipped import named_copy, shipped_names
+from controller.policy_file.template import named_copy, shipped_names
 from controller.ports.target import drafted_kinds
 from controller.process import logging
 from controller.safe_text import printable
