@@ -23,6 +23,31 @@ from controller.render.page import Page, PageTable, TextSpan, Tone, paragraph
 
 MAX_MINUTES = 24 * 60
 
+_MARKS: Final = {
+    CheckLevel.OK: TextSpan("ok", Tone.GOOD),
+    CheckLevel.WARN: TextSpan("warn", Tone.WAITING),
+    CheckLevel.UNREAD: TextSpan("skip", Tone.WAITING),
+    CheckLevel.FAIL: TextSpan("FAIL", Tone.BAD),
+}
+_SUMMARY: Final = {CheckLevel.UNREAD: "not checked"}
+
+
+def checks_page(checks: Sequence[Check]) -> Page:
+    """Return a row for each check, in their order, and a line with the number of each level.
+
+    A row is the level, what was checked, the detail, and the remedy.
+    """
+    counts = Counter(check.level for check in checks)
+    levels = [level for level in CheckLevel if counts[level] or level is not CheckLevel.UNREAD]
+    summary = ", ".join(f"{counts[level]} {_SUMMARY.get(level, level)}" for level in levels)
+    tone = Tone.BAD if any_failed(checks) else Tone.TITLE
+    rows = []
+    for check in checks:
+        remedy = f"; {check.remedy}" if check.remedy else ""
+        cause = "not checked: " if check.level is CheckLevel.UNREAD else ""
+        rows.append((_MARKS[check.level], check.what, f"{cause}{check.detail}{remedy}"))
+    return [PageTable(rows, least=(len("FAIL"),)), paragraph(summary, tone)]
+
 
 class VerifyLiveData(Immutable):
     """What is live against what the rollout says."""
@@ -80,29 +105,3 @@ def _owner(
         return error
     except UsageError as error:
         return NoStoreError(str(error))
-
-
-_MARKS: Final = {
-    CheckLevel.OK: TextSpan("ok", Tone.GOOD),
-    CheckLevel.WARN: TextSpan("warn", Tone.WAITING),
-    CheckLevel.UNREAD: TextSpan("skip", Tone.WAITING),
-    CheckLevel.FAIL: TextSpan("FAIL", Tone.BAD),
-}
-_SUMMARY: Final = {CheckLevel.UNREAD: "not checked"}
-
-
-def checks_page(checks: Sequence[Check]) -> Page:
-    """Return a row for each check, in their order, and a line with the number of each level.
-
-    A row is the level, what was checked, the detail, and the remedy.
-    """
-    counts = Counter(check.level for check in checks)
-    levels = [level for level in CheckLevel if counts[level] or level is not CheckLevel.UNREAD]
-    summary = ", ".join(f"{counts[level]} {_SUMMARY.get(level, level)}" for level in levels)
-    tone = Tone.BAD if any_failed(checks) else Tone.TITLE
-    rows = []
-    for check in checks:
-        remedy = f"; {check.remedy}" if check.remedy else ""
-        cause = "not checked: " if check.level is CheckLevel.UNREAD else ""
-        rows.append((_MARKS[check.level], check.what, f"{cause}{check.detail}{remedy}"))
-    return [PageTable(rows, least=(len("FAIL"),)), paragraph(summary, tone)]

@@ -14,8 +14,8 @@ from controller.render.page import plain_text
 from controller.render.rollout_data import rollout_data
 from controller.render.rollout_page import rollout_page
 from controller.testing import installed
-from controller.tools.rehearse.page import outcome_data, outcome_page
 from controller.tools.rehearse.rehearsal import RehearsalOutcome, rehearse
+from controller.tools.rehearse.verb import outcome_data, outcome_page
 from controller.tools.replay.verb import replay_lines
 from controller.tools.simulation.fakes.errors import apply_outage
 from tests.support.core import (
