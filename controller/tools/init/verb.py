@@ -27,7 +27,15 @@ from controller.policy_file.template import named_copy, shipped_names
 from controller.ports.target import drafted_kinds
 from controller.process import logging
 from controller.safe_text import printable
-from controller.tools.init.draft import policy_of, policy_text, with_steps, yaml_text
+from controller.tools.init.draft import (
+    Written,
+    init_data,
+    init_page,
+    policy_of,
+    policy_text,
+    with_steps,
+    yaml_text,
+)
 from controller.tools.init.drafting import (
     Drafted,
     Given,
@@ -37,7 +45,6 @@ from controller.tools.init.drafting import (
     offline_draft,
     policy_name,
 )
-from controller.tools.init.page import Written, init_data, init_page
 from controller.tools.init.survey import SourceKind
 from controller.tools.plan.verb import start_answer
 

@@ -37,7 +37,7 @@ from controller.tools.backtest.page import BacktestData
 from controller.tools.dashboard.verb import DashboardData
 from controller.tools.doctor.verb import DoctorData
 from controller.tools.iam.verb import IamData
-from controller.tools.init.page import InitData
+from controller.tools.init.draft import InitData
 from controller.tools.metrics.verb import MetricsData
 from controller.tools.monitoring.verb import MonitoringChange, MonitoringRemoval
 from controller.tools.permanent.verb import PermanentData
