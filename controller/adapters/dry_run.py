@@ -10,10 +10,9 @@ from datetime import datetime, timedelta
 from controller.adapters.stores import error_texts as refusals
 from controller.core.decision import Notice
 from controller.core.history import Entry
-from controller.core.message import Message
+from controller.core.message import Message, RecipientList
 from controller.core.observation import Consent, HookAnswer
 from controller.core.policy import Channel, Hook, TargetSpec
-from controller.core.recipients import RecipientList
 from controller.core.rollout import Rollout
 from controller.core.visit_order import Visits
 from controller.errors import StateConflictError, StoreError

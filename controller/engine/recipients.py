@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from controller.core.message import RecipientList, resources_of
 from controller.core.policy.notify import Recipient
 from controller.core.policy.sources import SourceSpec
-from controller.core.recipients import RecipientList, resources_of
 from controller.core.visit_order import name_of
 from controller.errors import RecipientNotListedError, StoreError
 

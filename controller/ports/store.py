@@ -5,8 +5,7 @@ from datetime import datetime
 from typing import Protocol, TypeAlias
 
 from controller.core.history import Entry
-from controller.core.message import DELIVERY_TIMEOUT
-from controller.core.recipients import RecipientList
+from controller.core.message import DELIVERY_TIMEOUT, RecipientList
 from controller.core.rollout import Rollout
 from controller.core.visit_order import Visits
 from controller.errors import StoreError

@@ -19,7 +19,7 @@ from controller.adapters.iam.permission import ACCOUNT_JOBS, TRAFFIC_JOBS
 from controller.adapters.stores.dynamodb import DynamoDbStore
 from controller.adapters.stores.dynamodb.table import TABLE_DEFINITION
 from controller.core.judge.evidence import FixStart, RolloutEvidence
-from controller.core.recipients import RecipientList
+from controller.core.message import RecipientList
 from controller.errors import Exit, StoreError
 from controller.immutable import replace
 from controller.tools.iam.policy_document import Job

@@ -9,10 +9,10 @@ from controller.adapters.notifiers.eventbridge import EventBridgeChannel
 from controller.adapters.notifiers.pagerduty import PagerDutyChannel
 from controller.adapters.notifiers.slack import SlackBotChannel, SlackChannel
 from controller.adapters.notifiers.sns import SnsChannel
+from controller.core.message import RecipientList, resources_of
 from controller.core.policy import Channel, HttpsHook, LambdaHook
 from controller.core.policy.field_types import AwsLocation
 from controller.core.policy.notify import CHANNELS, MissingChannel, Recipient, SecretReference
-from controller.core.recipients import RecipientList, resources_of
 from tests.examples.teams_channel import TeamsChannel
 
 ARN = "arn:aws:{}:eu-central-1:123456789012:{}"

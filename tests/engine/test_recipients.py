@@ -10,8 +10,7 @@ from typing import Any, Final
 
 import pytest
 
-from controller.core.message import DELIVERY_TIMEOUT
-from controller.core.recipients import RecipientList
+from controller.core.message import DELIVERY_TIMEOUT, RecipientList
 from controller.engine.slices import TickResult
 from controller.errors import Exit, StoreError, UsageError
 from controller.ports.store import Store

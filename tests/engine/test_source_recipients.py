@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from controller.core.judge.queries import QueryPlan
+from controller.core.message import RecipientList, resources_of
 from controller.core.observation import MetricQuery, QueryStatus, Series, Span
 from controller.core.policy.sources.prometheus import PrometheusSource
-from controller.core.recipients import RecipientList, resources_of
 from controller.engine.observe import Observer, PartialObservation
 from controller.errors import StoreError
 from controller.immutable import Immutable, field

@@ -7,11 +7,10 @@ from typing import Final, Literal
 import pytest
 
 from controller.adapters.iam.permission import TRAFFIC_JOBS, Permission
-from controller.core.message import Message
+from controller.core.message import Message, RecipientList
 from controller.core.policy import Channel, Policy
 from controller.core.policy.field_types import AwsLocation
 from controller.core.policy.notify import CHANNELS
-from controller.core.recipients import RecipientList
 from controller.core.rollout import Rollout
 from controller.errors import DeliveryError, PolicyError
 from controller.policy_file.loader import loads

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from controller.core.history import Entry
-from controller.core.recipients import RecipientList
+from controller.core.message import RecipientList
 from controller.core.rollout import Rollout
 from controller.ports.store import Exposure, Store
 from controller.process import logging

@@ -12,7 +12,7 @@ import msgspec
 
 from controller.adapters.stores.codec import TextLimits, readable
 from controller.core.judge.evidence import FixStart
-from controller.core.recipients import RecipientList
+from controller.core.message import RecipientList
 from controller.core.units import Real
 from controller.errors import StoreError
 from controller.immutable import Immutable

@@ -9,13 +9,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, Protocol
 
-from controller.core.message import TEST, Message, Severity
+from controller.core.message import TEST, Message, RecipientList, Severity, resources_of
 from controller.core.observation import AlarmReading, AlarmState
 from controller.core.policy import Channel, Policy
 from controller.core.policy.field_types import AwsLocation
 from controller.core.policy.notify import Recipient
 from controller.core.policy.sources import SourceSpec
-from controller.core.recipients import RecipientList, resources_of
 from controller.core.rollout import Pending, Progressing, Reason, Rollout
 from controller.core.units import clock_text, duration_text
 from controller.errors import MonitoringError, NoStoreError, StoreError, UsageError, is_record_error

@@ -12,8 +12,8 @@ from controller.bootstrap.app import open_store
 from controller.cli import options
 from controller.cli.call import CommandContext
 from controller.cli.result import Result
+from controller.core.message import ANY_POLICY, RecipientList
 from controller.core.policy.model import POLICY_NAME_PATTERN
-from controller.core.recipients import ANY_POLICY, RecipientList
 from controller.errors import PolicyError, UsageError
 from controller.immutable import Immutable
 from controller.policy_file import yaml_file

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import pytest
 
 from controller.core.judge.evidence import FixStart, RolloutEvidence
-from controller.core.recipients import RecipientList
+from controller.core.message import RecipientList
 from controller.core.visit_order import Visits
 from controller.errors import (
     Exit,

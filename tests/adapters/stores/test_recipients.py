@@ -8,7 +8,7 @@ import pytest
 
 from controller.adapters.stores import side_items
 from controller.adapters.stores.sqlite import SqliteStore
-from controller.core.recipients import RecipientList
+from controller.core.message import RecipientList
 from controller.errors import StoreError
 from tests.chaos.dynamodb import TABLE, on_moto
 from tests.support.cases import cases

@@ -1,6 +1,6 @@
 """Doctor check of the list of recipients."""
 
-from controller.core.recipients import RecipientList
+from controller.core.message import RecipientList
 from controller.operations.checks import CheckLevel
 from controller.tools.doctor.checks import recipients_check
 from tests.support.stage import short_policy

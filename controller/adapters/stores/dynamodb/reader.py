@@ -17,7 +17,7 @@ from controller.adapters.stores.dynamodb.locks import (
     owners_and_requests_of,
 )
 from controller.core.history import Entry
-from controller.core.recipients import RecipientList
+from controller.core.message import RecipientList
 from controller.core.stored_formats import written_format
 from controller.core.visit_order import (
     LAST_MOMENT,

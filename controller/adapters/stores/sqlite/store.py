@@ -27,7 +27,7 @@ from controller.adapters.stores.sqlite.file import (
 )
 from controller.adapters.stores.sqlite.rollback_targets_file import record_target
 from controller.core.history import Entry
-from controller.core.recipients import RecipientList
+from controller.core.message import RecipientList
 from controller.core.rollout import Rollout
 from controller.core.stored_formats import written_format
 from controller.core.visit_order import Listed, Visits, in_visit_order, visits_of
