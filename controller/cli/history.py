@@ -8,8 +8,7 @@ from controller.cli import options, streams
 from controller.cli.call import CommandContext
 from controller.cli.follow import PollSchedule, is_complete, poll, poll_options
 from controller.cli.result import Result
-from controller.core.history import Entry
-from controller.core.policy_snapshot import digest_problem
+from controller.core.history import Entry, digest_problem
 from controller.core.rollout import Rollout
 from controller.errors import Exit, UsageError
 from controller.operations.history import chain_error, known_entries, load_unverified, summary_of

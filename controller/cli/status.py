@@ -13,7 +13,7 @@ from controller.cli import follow, options, streams
 from controller.cli.call import CommandContext
 from controller.cli.follow import PollSchedule
 from controller.cli.result import Result
-from controller.core.policy_snapshot import SnapshotChangedError
+from controller.core.history import SnapshotChangedError
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import clock_text, count_text, format_duration
 from controller.core.words.notices import future_save

@@ -13,11 +13,17 @@ from controller.core.decide import decide
 from controller.core.decision import Alert, Decision, Record, SetWeight, SetZero
 from controller.core.due import next_due
 from controller.core.events import Event, LateRaise, Observed, RecordChanged, WriteFailed
-from controller.core.history import Author, Entry, append, observation_data, recorded_state
+from controller.core.history import (
+    Author,
+    Entry,
+    SnapshotChangedError,
+    append,
+    observation_data,
+    recorded_state,
+)
 from controller.core.judge.judgement import Judgement
 from controller.core.judge.stored_series import trim_series
 from controller.core.observation import Observation, TargetReading, UnreadableTarget, UpdateStatus
-from controller.core.policy_snapshot import SnapshotChangedError
 from controller.core.repeated_state import as_recorded, check_state, is_as_recorded, next_state
 from controller.core.rollout import Phase, Rollout
 from controller.core.transitions.pending_raise import is_raise_frozen, with_write_accepted

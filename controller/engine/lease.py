@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
-from controller.core.policy_snapshot import SnapshotChangedError, is_target_unchanged
+from controller.core.history import SnapshotChangedError, is_target_unchanged
 from controller.core.rollout import Phase, Rollout
 from controller.core.transitions.rollback import ROLLBACK_PHASES
 from controller.engine import time_limits

@@ -15,9 +15,8 @@ from controller.core.commands import GATED_VERBS, RAISING_VERBS
 from controller.core.decide import decide
 from controller.core.decision import Decision
 from controller.core.events import Command, Commanded, Seen, Verb
-from controller.core.history import Author, recorded_state
+from controller.core.history import Author, check_digests, recorded_state
 from controller.core.observation import Observation
-from controller.core.policy_snapshot import check_digests
 from controller.core.repeated_state import check_state
 from controller.core.rollout import Phase, Rollout
 from controller.core.transitions.rollback import has_own_rollback

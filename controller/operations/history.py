@@ -9,10 +9,17 @@ from contextlib import suppress
 from itertools import islice
 from typing import Final
 
-from controller.core.history import Entry, Links, broken_link, finding_of
+from controller.core.history import (
+    Digests,
+    Entry,
+    Links,
+    SnapshotChangedError,
+    broken_link,
+    digests,
+    finding_of,
+)
 from controller.core.judge.findings import Finding
 from controller.core.observation import Series
-from controller.core.policy_snapshot import Digests, SnapshotChangedError, digests
 from controller.core.rollout import Rollout
 from controller.errors import StoreError
 from controller.immutable import Immutable, replace

@@ -7,8 +7,8 @@ from itertools import chain
 from time import monotonic
 from typing import Final
 
+from controller.core.history import SnapshotChangedError
 from controller.core.notice_rules import ConditionKind
-from controller.core.policy_snapshot import SnapshotChangedError
 from controller.core.rollout import Phase, Rollout
 from controller.core.visit_order import name_of
 from controller.engine.side_by_side import SideBySide, one_by_one

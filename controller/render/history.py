@@ -9,8 +9,7 @@ from itertools import groupby
 from typing import Annotated, Any, Final
 
 from controller.core.events import Verb
-from controller.core.history import Entry, finding_of
-from controller.core.policy_snapshot import Digests
+from controller.core.history import Digests, Entry, finding_of
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.units import clock_text, count_text, number_text
 from controller.core.words.findings import sentence_of

@@ -13,9 +13,8 @@ from typing import Any
 import pytest
 
 from controller.adapters.stores import codec
-from controller.core.history import hash_of
+from controller.core.history import POLICY_DIGEST, hash_of
 from controller.core.policy.model import digest_of
-from controller.core.policy_snapshot import POLICY_DIGEST
 from controller.errors import Exit
 from tests.cli.conftest import CliHarness, Ended, MakeDesk
 from tests.support.cases import cases

@@ -16,14 +16,13 @@ from msgspec.structs import asdict
 from pydantic import ValidationError
 
 from controller.core import stored_formats
-from controller.core.history import Entry
+from controller.core.history import Entry, SnapshotChangedError
 from controller.core.judge.findings import Label
 from controller.core.notice_rules import ConditionKind
 from controller.core.policy import Policy
 from controller.core.policy.criteria.traffic import BurnRate
 from controller.core.policy.kind_registry import STORED
 from controller.core.policy.model import digest_of
-from controller.core.policy_snapshot import SnapshotChangedError
 from controller.core.rollout import Pending, Phase, Progressing, Rollout
 from controller.core.units import MAX_INTEGER, MAX_TIME, MIN_TIME, MINUTE_S
 from controller.errors import StoreError

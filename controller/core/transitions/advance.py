@@ -6,6 +6,7 @@ from typing import Final
 
 from controller.core.decision import Decision, Notice, Record, SetWeight
 from controller.core.events import Started
+from controller.core.history import POLICY_DIGEST, TARGET
 from controller.core.judge.evidence import FixStart, RolloutEvidence
 from controller.core.judge.findings import Finding, Label, weakest_label, weakest_step_text
 from controller.core.judge.judgement import Checkpoint, Judgement
@@ -13,7 +14,6 @@ from controller.core.message import Severity
 from controller.core.notice_rules import Condition, ConditionKind
 from controller.core.observation import TargetReading, UnreadableTarget
 from controller.core.policy import Policy
-from controller.core.policy_snapshot import POLICY_DIGEST, TARGET
 from controller.core.rollout import (
     Live,
     Pending,

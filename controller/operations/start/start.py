@@ -7,10 +7,10 @@ from pathlib import Path
 
 from controller.core.decide import decide
 from controller.core.events import StartCause, Started
+from controller.core.history import SnapshotChangedError, check_digests
 from controller.core.observation import HookAnswer, Observation, TargetReading
 from controller.core.policy import Policy
 from controller.core.policy.hooks import BEFORE_START
-from controller.core.policy_snapshot import SnapshotChangedError, check_digests
 from controller.core.rollout import Phase, Rollout
 from controller.core.stored_formats import may_have, newer_policy_fields
 from controller.core.transitions.blocks import objections

@@ -9,8 +9,7 @@ from math import inf
 from time import monotonic
 from typing import Final
 
-from controller.core.history import Entry
-from controller.core.policy_snapshot import SnapshotChangedError
+from controller.core.history import Entry, SnapshotChangedError
 from controller.core.rollout import Rollout
 from controller.errors import StoreError
 from controller.immutable import Immutable, replace

@@ -13,10 +13,9 @@ from collections.abc import Iterable, Sequence
 from typing import assert_never
 
 from controller.core.decision import Decision
-from controller.core.history import Entry, Links
+from controller.core.history import Digests, Entry, Links, digests
 from controller.core.judge.stored_series import StoredPoints
 from controller.core.observation import TargetReading
-from controller.core.policy_snapshot import Digests, digests
 from controller.core.rollout import (
     Live,
     Paused,

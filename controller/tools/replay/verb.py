@@ -7,7 +7,7 @@ import click
 from controller.cli import options
 from controller.cli.call import CommandContext
 from controller.cli.result import Result
-from controller.core.policy_snapshot import digest_problem
+from controller.core.history import digest_problem
 from controller.core.units import clock_text, count_text
 from controller.errors import Exit
 from controller.operations.history import load_unverified

@@ -5,14 +5,13 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from controller.core.events import Verb
-from controller.core.history import Entry, Links
+from controller.core.history import Entry, Links, digests
 from controller.core.judge.facts import Breach, Odds
 from controller.core.judge.findings import Finding
 from controller.core.judge.queries import queries_for
 from controller.core.judge.series import WindowCounts
 from controller.core.observation import LogQuery, MetricQuery, Series, Span
 from controller.core.policy.comparison import NotCompared
-from controller.core.policy_snapshot import digests
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import MINUTE_S, floor_to
 from controller.core.words.criteria_table import CriterionTexts, rows

@@ -14,8 +14,7 @@ from controller.bootstrap.account import real_account
 from controller.cli import options, streams
 from controller.cli.call import CommandContext
 from controller.cli.result import Result
-from controller.core.history import recorded_state
-from controller.core.policy_snapshot import SnapshotChangedError
+from controller.core.history import SnapshotChangedError, recorded_state
 from controller.core.repeated_state import check_state
 from controller.core.rollout import Rollout
 from controller.core.units import clock_text, count_text

@@ -15,7 +15,7 @@ from controller.cli import options
 from controller.cli.call import CommandContext
 from controller.cli.result import Result
 from controller.core import stored_formats
-from controller.core.policy_snapshot import SnapshotChangedError
+from controller.core.history import SnapshotChangedError
 from controller.core.rollout import Rollout
 from controller.engine.lease import LeaseManager
 from controller.errors import Exit, LeaseHeldError, StateConflictError, StoreError, is_record_error

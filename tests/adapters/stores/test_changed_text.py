@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.adapters.stores import codec
-from controller.core.policy_snapshot import SnapshotChangedError
+from controller.core.history import SnapshotChangedError
 from controller.errors import StoreError
 from tests.support.changed_json import changed, spliced
 from tests.support.rollouts import POLICY, a_rollout, a_state, with_entry

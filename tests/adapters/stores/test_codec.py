@@ -16,8 +16,8 @@ from msgspec import UNSET, Struct
 from msgspec.structs import asdict
 
 from controller.core import stored_formats
+from controller.core.history import SnapshotChangedError
 from controller.core.judge.evidence import BreachRun
-from controller.core.policy_snapshot import SnapshotChangedError
 from controller.core.stats.combined_tests import ControlState, Rejection
 from controller.core.stats.counts import Counts
 from controller.core.stats.eprocess import EProcessState

@@ -14,7 +14,7 @@ from controller.adapters.stores.dynamodb import DynamoDbStore
 from controller.adapters.stores.dynamodb.items import pack
 from controller.adapters.stores.dynamodb.table import create_table
 from controller.adapters.stores.dynamodb.writes import UnknownWriteOutcomeError
-from controller.core.policy_snapshot import SnapshotChangedError
+from controller.core.history import SnapshotChangedError
 from controller.errors import Exit, StateConflictError, StoreError, UnknownRolloutError
 from controller.immutable import replace
 from controller.ports.store import LockHolder, Store

@@ -38,9 +38,8 @@ from controller.adapters.stores.dynamodb.writes import (
     save_error,
     update,
 )
-from controller.core.history import Entry
+from controller.core.history import Entry, SnapshotChangedError
 from controller.core.message import RecipientList
-from controller.core.policy_snapshot import SnapshotChangedError
 from controller.core.rollout import Rollout
 from controller.errors import StateConflictError, StoreError
 from controller.immutable import Immutable, replace

@@ -12,8 +12,7 @@ from typing import Final, NamedTuple
 from controller.adapters.stores import codec
 from controller.adapters.stores import error_texts as refusals
 from controller.adapters.stores.side_items import moment_of, printable_id
-from controller.core.history import Entry
-from controller.core.policy_snapshot import SnapshotChangedError
+from controller.core.history import Entry, SnapshotChangedError
 from controller.core.rollout import FINAL_PHASES, Phase, Rollout
 from controller.core.visit_order import LAST_MOMENT, Listed, is_visited, stored_order
 from controller.errors import StoreError
