@@ -72,7 +72,7 @@ GROUPS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "permanent": ("tools.permanent.verb", "Print how 100% becomes permanent."),
         "record": ("tools.record.verb", "Record what AWS answers here, without secrets."),
         "schema": (
-            "tools.schema.verb",
+            "tools.schema",
             "Print the JSON Schema of a policy, or of the JSON of a verb.",
         ),
         "completion": ("cli.completion", "Print the shell completion script."),

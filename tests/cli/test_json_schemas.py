@@ -18,7 +18,7 @@ from controller.adapters.recorder.recorder import RecordedCall
 from controller.cli import VERBS, command_of
 from controller.errors import Exit
 from controller.operations.checks import Check, CheckLevel
-from controller.tools.schema.verb import OUTPUTS, output_schema
+from controller.tools.schema import OUTPUTS, output_schema
 from tests.adapters.cloudformation.fake_cloudformation import FakeCloudFormation
 from tests.cli.conftest import CliHarness, MakeDesk
 from tests.support.json_schemas import mistakes

@@ -11,7 +11,7 @@ import pytest
 
 from controller import cli
 from controller.errors import Exit
-from controller.tools.schema.verb import OUTPUTS
+from controller.tools.schema import OUTPUTS
 from tests.support.stage import open_stage
 
 ROOT: Final = Path(__file__).parents[2]

@@ -5,7 +5,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from controller.tools.schema.verb import OUTPUTS, output_schema
+from controller.tools.schema import OUTPUTS, output_schema
 
 
 @cache

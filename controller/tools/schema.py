@@ -1,4 +1,7 @@
-"""The verb `schema`: prints the JSON Schema of policies, and of what verbs print as JSON."""
+"""The verb `schema`: prints the JSON Schema of policies, and of what verbs print as JSON.
+
+The results themselves are declared beside their verbs and pages.
+"""
 
 import ast
 import json
