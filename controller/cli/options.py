@@ -203,6 +203,8 @@ def report_option(subject: str) -> Callable[[Decorated], Decorated]:
     )  # fmt: skip
 
 
+# --- Which rollouts -------------------------------------------------------------------------------
+
 _Word = TypeVar("_Word", bound=StrEnum)
 
 

@@ -278,6 +278,8 @@ def target_data(before: Rollout, target: TargetReading | UnreadableTarget) -> di
     }
 
 
+# --- The policy snapshot --------------------------------------------------------------------------
+
 # Keys of the first entry of a history: what it records of the policy.
 POLICY_DIGEST: Final = "policy_digest"
 TARGET: Final = "target"

@@ -52,6 +52,8 @@ class Message(Immutable):
     run: str = ""
 
 
+# --- Recipients -----------------------------------------------------------------------------------
+
 # The key of the resources that every policy may use; no policy has this name.
 ANY_POLICY: Final = "*"
 

@@ -35,7 +35,7 @@ from controller.ports.store import Store
 
 # How many events are shown, and of how many bins the newest values of a criterion are.
 EVENTS: Final = 5
-POINTS: Final = 16
+_POINTS: Final = 16
 # What every tick or every hour may record: no event.
 ROUTINE: Final = frozenset({"evidence", "write_retried"})
 
@@ -85,7 +85,7 @@ def _newest_values(
     for name in rollout.policy.gate(rollout.judged_step) if spans else ():
         with suppress(Exception):  # a fault of one judge hides no other criterion
             found = trace_of(judge_for(rollout, name), series, spans[-1:])
-            values[name] = [(one.end, one.value) for one in found.bins[-POINTS:]]
+            values[name] = [(one.end, one.value) for one in found.bins[-_POINTS:]]
     return {name: found for name, found in values.items() if found}
 
 
@@ -98,6 +98,9 @@ def findings_of(entry: Entry) -> dict[str, Finding]:
             finding = finding_of(one)
             found[finding.criterion] = finding
     return found
+
+
+# --- The whole history ----------------------------------------------------------------------------
 
 
 class HistorySummary(Immutable):

@@ -126,6 +126,8 @@ def _line_of(lines: Sequence[str], path: str) -> int | None:
     return None
 
 
+# --- The template of a policy ---------------------------------------------------------------------
+
 EXTENDS: Final = "extends"
 _BY_NAME: Final = ("metrics", "criteria")
 

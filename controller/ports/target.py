@@ -160,6 +160,9 @@ _OBSERVED: Final = "rolloutctl only observes this kind of target; set it where i
 TargetFactory: TypeAlias = Callable[[TargetSpec], InspectableTarget]
 
 
+# --- Before there is a policy ---------------------------------------------------------------------
+
+
 class Chooser(Protocol):
     """Asks a person to choose."""
 

@@ -119,6 +119,8 @@ def _set_counts(element: Element) -> None:
         element.set(attribute, str(len(element.findall(f".//{kind}"))))
 
 
+# --- Markdown -------------------------------------------------------------------------------------
+
 # A summary of GitHub takes 1 MiB, and a comment 65 536 characters: a page fits into either.
 MAX_CHARACTERS: Final = 60_000
 _SPECIAL: Final = re.compile(r"([\\`*_\[\]|~#])")

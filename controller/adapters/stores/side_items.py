@@ -84,6 +84,9 @@ def load_fix(rollout_id: str, text: object) -> Mapping[str, float | None]:
         ) from error
 
 
+# --- Values that may be foreign -------------------------------------------------------------------
+
+
 def moment_of(value: object) -> datetime | None:
     """Return the moment in `value`, an ISO 8601 text with a time zone; None for anything else."""
     try:

@@ -268,6 +268,8 @@ def yaml_text(text: str) -> str:
     return text if plain else json.dumps(text, ensure_ascii=False)
 
 
+# --- The page -------------------------------------------------------------------------------------
+
 _COUNTS: Final = {
     CountedPaths.CANARY: "counts the canary alone",
     CountedPaths.BOTH: "counts both paths, none counts the canary alone",
