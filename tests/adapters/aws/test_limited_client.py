@@ -25,6 +25,8 @@ from tests.support.deep_rows import pairs
 
 SHORT = CallLimits(attempts=3, connect_s=1, read_s=5, total_s=0.4)
 LONG = CallLimits(attempts=3, connect_s=1, read_s=5, total_s=30)
+UNHURRIED_S = 300  # no limit is reached, however busy the machine is
+UNHURRIED = CallLimits(3, UNHURRIED_S, UNHURRIED_S, UNHURRIED_S)
 SERVICES = (
     *("cloudwatch", "dynamodb", "events", "iam", "lambda", "logs", "secretsmanager", "sns", "ssm"),
 )
@@ -128,27 +130,36 @@ def test_what_a_function_answers_is_read_within_the_limit_and_in_part(endpoint: 
 def test_a_signal_ends_the_wait_at_once_and_the_call_with_it(
     endpoint: Endpoint, threads: Workers
 ) -> None:
-    free, gone, main = threading.Event(), threading.Event(), threading.get_ident()
+    """It rings until it is heard: just before a thread begins to wait, Python misses a signal."""
+    heard, quiet, free, gone = (threading.Event() for _ in range(4))
+    main = threading.get_ident()
 
     def rings_and_breaks_off(_endpoint: Endpoint, connection: Any) -> None:
-        signal.pthread_kill(main, signal.SIGALRM)  # the thread to which the system delivers signals
-        free.wait(30)
+        while not heard.is_set():
+            signal.pthread_kill(main, signal.SIGALRM)  # the system delivers signals to it
+            heard.wait(0.05)
+        quiet.set()
+        free.wait(UNHURRIED_S)
         connection.shutdown(2)
         gone.set()
 
     def stop(*_: object) -> None:
-        raise StoppedError
+        if not heard.is_set():
+            heard.set()
+            raise StoppedError
 
     endpoint.answers = [rings_and_breaks_off]
     before = signal.signal(signal.SIGALRM, stop)
     try:
         with pytest.raises(StoppedError):
-            read_function(clients(LONG))
+            read_function(clients(UNHURRIED))
+        assert quiet.wait(UNHURRIED_S)
     finally:
+        heard.set()
         signal.signal(signal.SIGALRM, before)
     assert threads.busy() == 1
     free.set()
-    assert gone.wait(30)
+    assert gone.wait(UNHURRIED_S)
     wait_until_idle(threads)
     assert len(endpoint.requests) == 1
 
