@@ -327,7 +327,7 @@ def test_a_fault_of_a_judge_stops_no_other_criterion(tmp_path: Path, method: str
     with installed(CRITERIA.group, {"datapoints": "tests.support.own_kind:EnoughDatapoints"}):
         held = rehearse_consistently(held_in, policy_with(enough=own))
         reported = policy_with("budget", enough={**own, "gates": False})
-        hourly = with_first_bake(reported, "90m")
+        hourly = with_first_bake(reported, "65m")
         failed = rehearse_consistently(failed_in, hourly, errors)
     (finding,) = [one for one in held.rollout.evidence.findings if one.criterion == "enough"]
     assert (finding.verdict, finding.facts["error"]) == (Verdict.INCONCLUSIVE, "ZeroDivisionError")

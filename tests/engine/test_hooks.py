@@ -333,10 +333,10 @@ def test_a_scenario_lets_hooks_refuse_for_a_while(tmp_path: Path) -> None:
     logging.disable()
     file = tmp_path / "gated.yaml"
     file.write_text(
-        "name: gated\nsummary: A hook refuses for an hour.\n"
+        "name: gated\nsummary: A hook refuses for 20 minutes.\n"
         "traffic: {requests_per_minute: 600}\n"
         "stable: {median_ms: 100}\ncanary: {median_ms: 100}\n"
-        "events: [{kind: hooks_refuse, at: {after: 3m}, lasting: 1h, how: failed}]\n"
+        "events: [{kind: hooks_refuse, at: {after: 3m}, lasting: 20m, how: failed}]\n"
     )
     channels = [{"kind": "eventbridge"}]
     policy = short_policy(
@@ -347,8 +347,8 @@ def test_a_scenario_lets_hooks_refuse_for_a_while(tmp_path: Path) -> None:
             simulated.runner, simulated.world, policy, every=MINUTE, on_tick=lambda _rollout: None
         )
     assert outcome.status == "succeeded"
-    assert outcome.ended - outcome.started > timedelta(hours=1)
+    assert outcome.ended - outcome.started > timedelta(minutes=20)
     kinds = [message.kind for _, message in simulated.inbox.sent]
     assert kinds == ["started", "blocked", "advanced", "succeeded"]
     assert triggers(simulated.hooks.calls)[-1] == "after_success"
-    assert len(simulated.hooks.calls) > 50  # called in every tick
+    assert len(simulated.hooks.calls) > 15  # called in every tick

@@ -151,7 +151,7 @@ def test_a_changed_state_raises_nothing_and_pauses_as_it_was_recorded(
     assert (rollout.live, rollout.approved) == (recorded.live, recorded.approved)
 
 
-@pytest.mark.parametrize("new_digest", [False, True])
+@pytest.mark.parametrize("new_digest", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("mutation", [approved, pending, judged, succeeded, rolled_back])
 def test_a_changed_state_hides_no_failing_canary(
     stage: Stage, mutation: Mutation, new_digest: bool

@@ -159,6 +159,7 @@ def test_windows_that_stay_unanswered_for_six_hours_are_given_up() -> None:
     assert query_plan(after_nine, now).span.start == START + (2 + 180) * MINUTE_S
 
 
+@pytest.mark.slow
 def test_five_days_without_an_answer_fill_no_history() -> None:
     """One query is refused all the time; the others are answered, minute by minute."""
     rollout, sizes = replace(AT_100, policy=policy_of_each_kind("1m", 3, "timeouts")), []

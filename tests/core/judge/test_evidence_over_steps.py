@@ -205,7 +205,7 @@ DAY = 24 * 60
 
 
 @pytest.mark.parametrize("waiting", [on_pause, on_hold], ids=["a pause", "a hold"])
-@pytest.mark.parametrize("healthy", [30, 120, DAY])
+@pytest.mark.parametrize("healthy", [30, 120, pytest.param(DAY, marks=pytest.mark.slow)])
 def test_a_total_outage_is_found_within_twenty_minutes_however_long_it_went_well(
     waiting: Callable[[], Rollout], healthy: int
 ) -> None:

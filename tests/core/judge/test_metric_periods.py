@@ -55,16 +55,10 @@ def passes(criterion: Mapping[str, Any], minute: int, silent_from: int = 10_000)
     ],
     ids=["rate", "rate by windows", "latency", "latency by windows", "count", "burn rate"],
 )
-@pytest.mark.parametrize("schedule", [15, 5], ids=["every 15 minutes", "every 5 minutes"])
-def test_a_healthy_gate_passes_at_the_first_tick_after_the_bake_on_every_phase(
-    criterion: Mapping[str, Any], schedule: int
-) -> None:
+def test_a_healthy_gate_passes_in_each_minute_after_the_bake(criterion: Mapping[str, Any]) -> None:
+    """So it passes at the first tick after the bake, whatever the schedule."""
     first = 64  # the bake of an hour, and the evaluation delay
-    failed = [
-        phase
-        for phase in range(15)
-        if not all(passes(criterion, at) for at in range(first + phase, LAST, schedule))
-    ]
+    failed = [at for at in range(first, LAST) if not passes(criterion, at)]
     assert not failed
 
 

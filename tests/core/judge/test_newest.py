@@ -20,7 +20,7 @@ IN_DAY = 24 * 60
     {
         "a bake of an hour, after five": ("1h", 5 * 60, 60),
         "the step is younger than its bake": ("1d", 5 * 60, None),
-        "a bake of three days, after five": ("3d", 5 * IN_DAY, IN_DAY),
+        "a bake of 30 hours, after 40": ("30h", 40 * 60, IN_DAY),
     },
 )
 def test_the_newest_bake_length_is_read_again_and_at_most_a_day(
@@ -39,13 +39,13 @@ def test_the_newest_bake_length_is_read_again_and_at_most_a_day(
 @cases("steps", {"the last step": 1, "a step that others follow": 2})
 @cases(
     "minute, minutes_read",
-    {"it bakes": (2 * IN_DAY, None), "its bake is over": (4 * IN_DAY, IN_DAY)},
+    {"it bakes": (27 * 60, None), "its bake is over": (40 * 60, IN_DAY)},
 )
 def test_a_step_reads_it_only_after_its_bake(
     minute: int, minutes_read: int | None, steps: int
 ) -> None:
     """A tick of a long bake reads as little on the second day as on the first."""
-    bakes = [{"weight": weight, "bake": "3d"} for weight in (10, 100)]
+    bakes = [{"weight": weight, "bake": "30h"} for weight in (10, 100)]
     rollout = a_sequential_step(a_sequential_policy("rate", steps=bakes[-steps:], warmup="0s"))
     tick = minute + CHECKPOINT_AGE
     rollout = with_checkpoint(rollout, observed(rollout, [QUIET] * tick), tick)

@@ -39,7 +39,7 @@ def test_a_finding_begins_with_the_fault_and_not_with_the_last_checkpoint(every:
     rollout, data = a_long_step(), series(420, SLOPE, errors=0.5)
     minute, (found,) = 10, findings_at(rollout, data, 10)
     while found.verdict is not Verdict.FAIL and minute < 420:
-        minute += 1
+        minute += 5
         if minute % every == 0:
             rollout = with_checkpoint(rollout, data, minute)
         (found,) = findings_at(rollout, data, minute)

@@ -63,6 +63,7 @@ STORIES = [
         NOT_ROLLED_BACK,
         "a rollback makes no request faster",
         but=ALONE,
+        slow=True,
     ),
     Story(
         "the same beside a stable path of 2%",
@@ -85,6 +86,7 @@ STORIES = [
         replace(NOISY, day=0.08, day_in=range(DAY // 2, 10 * DAY)),
         NOT_ROLLED_BACK,
         "each Monday is slower than a Sunday",
+        slow=True,
     ),
     Story(
         "20% fail on both paths for 10 minutes, six hours into 100%",
@@ -106,6 +108,7 @@ STORIES = [
         replace(NOISY, slower=0.2, since=LATE),
         ROLLED_BACK,
         "SC-003 allows 5%",
+        slow=True,
     ),
     Story(
         "2% of the canary's requests hang, six hours into 100%",
@@ -139,6 +142,7 @@ STORIES = [
         NOT_ROLLED_BACK,
         "0.03% fail in all, and a budget of fewer false rollbacks brings no more of them",
         BY_BUDGET[0.0001],
+        slow=True,
     ),
     Story(
         "cold starts of +50% that fade over half an hour after each raise",
@@ -153,18 +157,21 @@ STORIES = [
         NOT_ROLLED_BACK,
         "new environments are slow for a while at any release",
         BY_WARMUP[2],
+        slow=True,
     ),
     Story(
         "1% fail on both paths, at 60 requests a minute",
         replace(HEALTHY, rpm=60, errors=0.01, breaks_both=True),
         HELD,
         "the release is no worse, and the objective is not kept: an operator decides",
+        slow=True,
     ),
     Story(
         "load waves of both paths at 100%",
         replace(NOISY, waves=0.08, waves_at=120),
         NOT_ROLLED_BACK,
         "the load is not the release's",
+        slow=True,
     ),
 ]
 

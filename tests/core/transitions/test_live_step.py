@@ -189,7 +189,7 @@ def test_a_raise_that_a_freeze_or_a_pause_holds_back_has_no_limit(
     judged: Policy, name: str
 ) -> None:
     run = waiting(judged, name, limit=10 * MINUTE)
-    wait_on(run, name, 60)
+    wait_on(run, name, 25)
     assert (run.rollout.phase, run.rollout.weight) == (WAITS[name].phase, 50)
 
 
