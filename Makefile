@@ -72,10 +72,10 @@ rehearse: $(VENV)/.runtime ## simulate a rollout that is rolled back (POLICY=...
 	    "  $(VENV)/bin/rolloutctl rehearse $(POLICY) --report rehearsal.html" \
 	    "  $(VENV)/bin/rolloutctl init"
 
-test: $(VENV)/.compiled $(E2E_VENV)/.locked ## check style, types and imports, and run the tests (about three minutes)
+test: $(VENV)/.compiled $(E2E_VENV)/.locked ## check style, types and imports, and run the tests (about ten minutes)
 	@$(MAKE) --no-print-directory -j2 lint pytest
 
-check: $(VENV)/.compiled ## an answer in half a minute: core, engine, and the tests that import what changed since main
+check: $(VENV)/.compiled ## an answer in 20 seconds: core, engine, and the tests that import what changed since main
 	@$(PY) -m tests.check
 
 pytest: $(VENV)/.compiled $(E2E_VENV)/.locked

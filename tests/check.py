@@ -1,4 +1,4 @@
-"""`make check`: an answer in about 25 seconds, after a change.
+"""`make check`: an answer in about 20 seconds, after a change.
 
     python -m tests.check [--against main]
 
@@ -22,7 +22,7 @@ from typing import Final
 import pytest
 
 ROOT: Final = Path(__file__).resolve().parents[1]
-SECONDS: Final = 14.0  # from the first test until none is started; before it lie four on idle cores
+SECONDS: Final = 14.0  # from the first test until none is started; before it lie three, idle
 ALWAYS: Final = ("tests/core", "tests/engine")
 TIME_IS_UP: Final = "the time of `make check` is up"
 
