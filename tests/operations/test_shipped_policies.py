@@ -112,9 +112,7 @@ def shared_history(world: World, key: Hashable) -> Iterator[None]:
     begin = int(world.clock.now().timestamp())
     final |= {series: one.until(begin) for series, one in MEASURED_BEFORE.get(key, {}).items()}
     yield
-    MEASURED_BEFORE[key] = {
-        series: one.until(begin - (begin - one.begin) % series[2]) for series, one in final.items()
-    }
+    MEASURED_BEFORE[key] = {series: one.until(begin) for series, one in final.items()}
 
 
 @pytest.fixture(autouse=True)

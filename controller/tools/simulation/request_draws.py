@@ -166,6 +166,11 @@ class TrafficModel:
             self._counts[path, minute] = segments
         return segments
 
+    def forget_from(self, second: float) -> None:
+        """Forget the minutes that end after `second`: the weight changes then."""
+        kept = {key: one for key, one in self._counts.items() if key[1] + MINUTE_S <= second}
+        self._counts = kept
+
     def latencies(self, path: TrafficPath, minute: int, service: ServiceCounts) -> Distribution:
         """Return the latencies, in ms, of the requests of `path` that `service` measures."""
         segments = self.counts(path, minute)

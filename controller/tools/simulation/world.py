@@ -101,10 +101,7 @@ class World:
         self.interceptors: list[CallInterceptor] = [self._apply_outage]
         self._script = Script(scenario, steps, begin, adopted=live_since is not None)
         self._weights = WeightTimeline(scenario.function.weight)
-        self._draw_traffic = partial(
-            TrafficModel, self._script, self._weights, seed, probes_per_minute
-        )
-        self._traffic = self._draw_traffic()
+        self._traffic = TrafficModel(self._script, self._weights, seed, probes_per_minute)
         self._roles: Mapping[Identity, Role] = {}
         self._cloudwatch = FakeCloudWatch(self.clock, scenario.publication)
         self._alarms = FakeAlarms(self.clock, self._script)
@@ -155,7 +152,7 @@ class World:
             probes_per_minute=policy.probes_per_minute or 0.0,
         )
         world._roles = roles
-        world._publish(world._cloudwatch, world._traffic)
+        world._publish()
         publish_events(policy, world._logs, world._traffic, world._script)
         for criterion in policy.criteria.values():
             if isinstance(criterion, Alarm):
@@ -215,6 +212,9 @@ class World:
         now_s = self.clock.now().timestamp()
         self._weights.record(weight, now_s)
         self._script.note_weight(weight, now_s)
+        self._traffic.forget_from(now_s)
+        self._cloudwatch.forget_from(int(now_s))
+        self._publish()
         if self._target is not None and self._has_begun:
             self._plan_external_actions(self._target)
 
@@ -254,21 +254,21 @@ class World:
 
     @contextmanager
     def ahead(self, moment: datetime) -> Iterator[None]:
-        """Let metrics answer as at `moment` if the weight stays: from traffic drawn apart.
+        """Let metrics answer as at `moment` if the weight stays. These calls are not counted.
 
-        So nothing of it stays when the weight changes after all. These calls are not counted.
+        Nothing of it stays when the weight changes after all: `note_weight` has it drawn again.
         """
-        here, self.calls, calls = self._cloudwatch, Counter(), self.calls
-        self._cloudwatch = FakeCloudWatch(VirtualClock(moment), self.scenario.publication)
-        self._publish(self._cloudwatch, self._draw_traffic())
+        calls, self.calls = self.calls, Counter()
         try:
-            yield
+            with self._cloudwatch.ahead(moment):
+                yield
         finally:
-            self._cloudwatch, self.calls = here, calls
+            self.calls = calls
 
-    def _publish(self, cloudwatch: FakeCloudWatch, traffic: TrafficModel) -> None:
+    def _publish(self) -> None:
         for identity, role in self._roles.items():
-            cloudwatch.publish(identity, TrafficFeed(traffic, role, identity.namespace))
+            feed = TrafficFeed(self._traffic, role, identity.namespace)
+            self._cloudwatch.publish(identity, feed)
 
     @property
     def final_after(self) -> timedelta:

@@ -5,7 +5,8 @@ Metrics are published late, reduced to bins, and have no datapoint without value
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import ceil
@@ -99,14 +100,21 @@ class Datapoints:
 class FinalPeriods:
     """The periods from `begin` to `end`, unix seconds, whose datapoints can no longer change."""
 
+    period_s: int
     begin: int
     end: int
     datapoints: Datapoints = field(default_factory=Datapoints)
 
-    def until(self, moment: int) -> "FinalPeriods":
-        """Return a copy without the periods that begin at `moment` or later."""
+    def end_at(self, moment: int) -> int:
+        """Return the end of the last of these periods that is over at `moment`."""
         end = max(self.begin, min(self.end, moment))
-        return FinalPeriods(self.begin, end, self.datapoints.between(self.begin, end))
+        return end - (end - self.begin) % self.period_s
+
+    def until(self, moment: int) -> "FinalPeriods":
+        """Return a copy without the periods that end after `moment`."""
+        end = self.end_at(moment)
+        points = self.datapoints.between(self.begin, end)
+        return FinalPeriods(self.period_s, self.begin, end, points)
 
 
 class FakeCloudWatch:
@@ -126,6 +134,19 @@ class FakeCloudWatch:
     def publish(self, identity: Identity, feed: MetricFeed) -> None:
         """Make `feed` readable as the metric `identity`."""
         self._feeds[identity] = feed
+
+    @contextmanager
+    def ahead(self, moment: datetime) -> Iterator[None]:
+        """Answer as at `moment`."""
+        clock, self._clock = self._clock, VirtualClock(moment)
+        try:
+            yield
+        finally:
+            self._clock = clock
+
+    def forget_from(self, moment: int) -> None:
+        """Forget what was answered of periods that end after `moment`: their values change."""
+        self._final = {key: known.until(moment) for key, known in self._final.items()}
 
     def get_metric_data(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Answer GetMetricData."""
@@ -181,9 +202,11 @@ class FakeCloudWatch:
         begin = int(request.start_s) // MINUTE_S * MINUTE_S
         first = begin + max(0, int(oldest) - begin) // period_s * period_s
         last_end = ceil(request.end_s)
-        # Most reads are of final periods; the requested end may cut one of them off.
+        # Most reads are of final periods; the requested end may cut one of them off, and what was
+        # read ahead is not final yet.
         known = self._final_periods(query, first)
-        final_end = min(known.end, max(first, last_end - (last_end - first) % period_s))
+        final_s = int(now_s - self._publication.final_after_s)
+        final_end = max(first, known.end_at(min(last_end, final_s)))
         points = known.datapoints.between(first, final_end)
         # Nothing is visible yet of a period whose first minute ended less than the delay ago.
         visible_until = int(now_s - self._publication.delay.total_seconds()) - MINUTE_S + 1
@@ -213,7 +236,7 @@ class FakeCloudWatch:
             or not known.begin <= first <= known.end
             or (first - known.begin) % query.period_s
         ):
-            known = self._final[key] = FinalPeriods(first, first)
+            known = self._final[key] = FinalPeriods(query.period_s, first, first)
         return known
 
     def _value(
