@@ -183,8 +183,10 @@ class StepData:
         keys = tuple(key for _, _, key in judge.series_keys)
         known = self._known_times.get(keys)
         if known is None:
-            times = {at for key in keys for at in self.series[key].points}
-            known = self._known_times[keys] = sorted(times)
+            times = sorted({at for key in keys for at in self.series[key].points})
+            # Equal times are one object, by which a step knows that it has them already.
+            equal = (one for one in self._known_times.values() if one == times)
+            known = self._known_times[keys] = next(equal, times)
         return known
 
     @cached_property
