@@ -3,10 +3,12 @@
 A draw takes its random generator, so that one seed always gives one world.
 """
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
+from itertools import accumulate
 from math import ceil, erf, exp, floor, log, sqrt
 from random import Random
 
@@ -26,7 +28,7 @@ def value_at(position: float) -> float:
     return 0.0 if position < _ZERO + 1 else RATIO**position
 
 
-@lru_cache(maxsize=4_096)
+@cache
 def middle_of(index: int) -> float:
     """Return the value in the middle of a bin."""
     return value_at(index + 0.5)
@@ -60,13 +62,11 @@ class Distribution:
         return cls(sum(counts.values()), total, min(counts), max(counts), bins)
 
     @classmethod
-    def of_bins(cls, bins: Mapping[int, int]) -> "Distribution":
-        """Return the distribution of values that are known only by bin, each at its middle."""
-        if not bins:
-            return cls()
-        total = sum([middle_of(index) * count for index, count in bins.items()])
-        low, high = middle_of(min(bins)), middle_of(max(bins))
-        return cls(sum(bins.values()), total, low, high, bins)
+    def of_ones(cls, ones: int, zeros: int) -> "Distribution":
+        """Return the distribution of so many values of 1 and of 0."""
+        bins = {index: count for index, count in ((0, ones), (_ZERO, zeros)) if count}
+        low, high = 0.0 if zeros else 1.0, 1.0 if ones else 0.0
+        return cls(ones + zeros, float(ones), low, high, bins)
 
 
 @lru_cache(maxsize=64)
@@ -108,8 +108,9 @@ def merge(parts: Iterable[Distribution]) -> Distribution:
     return _merge_filled(filled) if filled else Distribution()
 
 
-# Two metrics of the same requests, and two statistics of a metric, merge the same parts.
-@lru_cache(maxsize=64)
+# Two metrics of the same requests, and two statistics of a metric, merge the same parts: a day of
+# periods of five minutes.
+@lru_cache(maxsize=512)
 def _merge_filled(filled: tuple[Distribution, ...]) -> Distribution:
     bins = dict(filled[0].bins)
     for part in filled[1:]:
@@ -131,14 +132,13 @@ def percentile(values: Distribution, percent: float) -> float:
     hold at least one value.
     """
     rank = percent / 100 * values.count
-    before = 0
-    position = float(_ZERO)
-    for index in sorted(values.bins):
-        count = values.bins[index]
-        if before + count >= rank:
-            position = index + max(0.0, rank - before) / count if index != _ZERO else float(_ZERO)
-            break
-        before += count
+    indexes = sorted(values.bins)
+    up_to = list(accumulate([values.bins[index] for index in indexes]))
+    place = bisect_left(up_to, rank)
+    position = float(indexes[place])
+    if position != _ZERO:
+        count = values.bins[indexes[place]]
+        position += max(0.0, rank - (up_to[place] - count)) / count
     return min(max(value_at(position), values.low), values.high)
 
 
@@ -153,7 +153,7 @@ def count_above(values: Distribution, limit: float) -> float:
     if limit >= values.high:
         return 0.0
     index = bin_of(limit)
-    higher = sum(count for other, count in values.bins.items() if other > index)
+    higher = sum([count for other, count in values.bins.items() if other > index])
     if index == _ZERO:
         return float(higher)
     return higher + values.bins.get(index, 0) * (index + 1 - log(limit) / STEP)
@@ -197,7 +197,7 @@ def binomial(rng: Random, trials: int, chance: float) -> int:
         return 0
     if mean > _NORMAL_FROM:
         drawn = round(mean + sqrt(mean * (1.0 - chance)) * rng.gauss(0.0, 1.0))
-        return min(max(drawn, 0), trials)
+        return 0 if drawn < 0 else min(drawn, trials)
     odds = chance / (1.0 - chance)
     at_count = (1.0 - chance) ** trials
     remainder = rng.random()
@@ -223,7 +223,10 @@ def lognormal(rng: Random, count: int, median: float, sigma: float) -> Distribut
             remaining -= drawn
             if not remaining:
                 break
-    return Distribution.of_bins(bins)
+    # Each value is taken at the middle of its bin; the bins are in order.
+    total = sum([middle_of(index) * drawn for index, drawn in bins.items()])
+    low, high = middle_of(next(iter(bins))), middle_of(next(reversed(bins)))
+    return Distribution(count, total, low, high, bins)
 
 
 @lru_cache(maxsize=256)

@@ -95,7 +95,7 @@ def _total(ended: Mapping[str, int], outcomes: frozenset[str]) -> int:
 
 
 # Latencies of a minute take some kilobytes; an evicted minute is drawn again, with equal values.
-_CACHED_MINUTES = 2_048
+_CACHED_MINUTES = 4_096
 
 
 class WeightTimeline:
@@ -285,7 +285,7 @@ class TrafficFeed:
         if self._is_latency:
             return self._traffic.latencies(path, second, self._service)
         hits, misses = self._service.values(self._measure, *self._ended(path, second))
-        return Distribution.of({1.0: hits, 0.0: misses})
+        return Distribution.of_ones(hits, misses)
 
 
 class RequestLogFeed:
