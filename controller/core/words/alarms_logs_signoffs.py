@@ -15,13 +15,10 @@ from controller.core.words.shared_phrases import Sentences, since_text
 # --- Alarms ---------------------------------------------------------------------------------------
 
 
-def _alarm(finding: Finding) -> str:
-    return f"alarm {AlarmFacts.of(finding).alarm}"
-
-
-def _since(finding: Finding) -> str:
-    since = AlarmFacts.of(finding).since
-    return f" since {utc_text(since)}" if since else ""
+def _alarm(finding: Finding, state: str) -> str:
+    alarm = AlarmFacts.of(finding)
+    since = f" since {utc_text(alarm.since)}" if alarm.since else ""
+    return f"alarm {alarm.alarm} is {state}{since}"
 
 
 def _why(finding: Finding) -> str:
@@ -53,14 +50,6 @@ def _events_fit(finding: Finding) -> str:
     return f"passes: {_event(finding)}{control}."
 
 
-def _log_backlog(finding: Finding) -> str:
-    group, until = LogFacts.of(finding).group, LogBacklog.of(finding).searched_until
-    return (
-        f"is not judged yet: {group} has been searched up to {utc_text(until)} only; the next "
-        "ticks search the rest."
-    )
-
-
 def _no_control_event(finding: Finding) -> str:
     log = LogFacts.of(finding)
     return (
@@ -86,24 +75,22 @@ def _control(finding: Finding) -> str:
 
 
 SENTENCES: Sentences = {
-    FindingReason.ALARM_OK: lambda finding: f"passes: {_alarm(finding)} is OK{_since(finding)}.",
-    FindingReason.IN_ALARM: lambda finding: (
-        f"fails: {_alarm(finding)} is in ALARM{_since(finding)}{_why(finding)}."
-    ),
+    FindingReason.ALARM_OK: lambda finding: f"passes: {_alarm(finding, 'OK')}.",
+    FindingReason.IN_ALARM: lambda finding: f"fails: {_alarm(finding, 'in ALARM')}{_why(finding)}.",
     FindingReason.ALARM_WITHOUT_DATA: lambda finding: (
-        f"has no data: {_alarm(finding)} is in INSUFFICIENT_DATA{_since(finding)}."
+        f"has no data: {_alarm(finding, 'in INSUFFICIENT_DATA')}."
     ),
     FindingReason.ALARM_MISSING: lambda finding: (
-        f"cannot be judged: there is no {_alarm(finding)} in the account and region of the "
-        "rollout; create it, or start again with a policy that names another."
+        f"cannot be judged: there is no alarm {AlarmFacts.of(finding).alarm} in the account and "
+        "region of the rollout; create it, or start again with a policy that names another."
     ),
     FindingReason.ALARM_UNREAD: lambda finding: (
-        f"cannot be judged: {_alarm(finding)} was not read{_why(finding)}."
+        f"cannot be judged: alarm {AlarmFacts.of(finding).alarm} was not read{_why(finding)}."
     ),
     FindingReason.ALARM_IN_WARM_UP: lambda _: "is not judged during the warm-up.",
     FindingReason.ALARM_BEFORE_START: lambda finding: (
-        f"cannot be judged: {_alarm(finding)} is in ALARM{_since(finding)}, already before the "
-        f"start; it counts once it has been OK{_why(finding)}."
+        f"cannot be judged: {_alarm(finding, 'in ALARM')}, already before the start; it counts "
+        f"once it has been OK{_why(finding)}."
     ),
     FindingReason.NOT_ATTESTED: _not_attested,
     FindingReason.ATTESTED: lambda finding: f"passes: attested by {_signature(finding)}.",
@@ -119,6 +106,9 @@ SENTENCES: Sentences = {
     FindingReason.TOO_FEW_EVENTS: lambda finding: (
         f"is undecided: {_event(finding)}; {_control(finding)}."
     ),
-    FindingReason.LOG_BACKLOG: _log_backlog,
+    FindingReason.LOG_BACKLOG: lambda finding: (
+        f"is not judged yet: {LogFacts.of(finding).group} has been searched up to "
+        f"{utc_text(LogBacklog.of(finding).searched_until)} only; the next ticks search the rest."
+    ),
     FindingReason.NO_CONTROL_EVENT: _no_control_event,
 }

@@ -34,7 +34,13 @@ from controller.core.judge.findings import Finding, FindingReason, Label
 from controller.core.units import count_text, format_percent, number_text, time_range_text
 from controller.core.words import alarms_logs_signoffs, measured, traffic
 from controller.core.words.measured import better_text, totals_text
-from controller.core.words.shared_phrases import Sentences, last_text, since_text, window_text
+from controller.core.words.shared_phrases import (
+    Sentences,
+    few_text,
+    last_text,
+    since_text,
+    window_text,
+)
 
 # A larger likelihood ratio is written as more than this.
 _MAX_ODDS: Final = 1_000_000
@@ -128,14 +134,6 @@ def _ruled_out_large(finding: Finding) -> str:
     )
 
 
-def _too_few_requests(finding: Finding) -> str:
-    lack = LackOfData.of(finding)
-    return (
-        f"has too few samples: {number_text(lack.fewest_samples)} of "
-        f"{number_text(lack.min_samples)} {since_text(finding)}."
-    )
-
-
 def _requests_missing(finding: Finding) -> str:
     missing = MissingRequests.of(finding)
     return (
@@ -187,7 +185,9 @@ SENTENCES: Sentences = {
         f"is undecided: {totals_text(finding)}; above the limit, but not enough evidence to roll "
         "back."
     ),
-    FindingReason.TOO_FEW_REQUESTS: _too_few_requests,
+    FindingReason.TOO_FEW_REQUESTS: lambda finding: (
+        f"{few_text(finding, LackOfData.of(finding).fewest_samples)} {since_text(finding)}."
+    ),
     FindingReason.BASELINE_UNREAD: lambda _: (
         "cannot be judged: its baseline was not read before the start."
     ),

@@ -48,6 +48,7 @@ from controller.core.units import (
 from controller.core.words.shared_phrases import (
     Sentences,
     counts_text,
+    few_text,
     last_text,
     ratio,
     requests_text,
@@ -256,14 +257,6 @@ def _breached(finding: Finding) -> str:
     )
 
 
-def _breaching(finding: Finding) -> str:
-    run = Breaching.of(finding)
-    return (
-        f"is breaching, not yet failed: {_newest_value(finding)}; "
-        f"{run.breaches} of the {run.failure_limit} breaches in a row that fail it."
-    )
-
-
 def _bad_windows(finding: Finding) -> str:
     windows = WindowFacts.of(finding)
     return (
@@ -278,15 +271,9 @@ def _too_few_samples(finding: Finding) -> str:
     if failures and counted is not None:
         failures = f"; {count_text(counted.failures, 'failure')}{failures}"
     return (
-        f"has too few samples: {number_text(finding.samples)} of "
-        f"{number_text(WindowFacts.of(finding).min_samples)} needed to pass; "
+        f"{few_text(finding, finding.samples)} needed to pass; "
         f"last {_value(finding.measured, finding)}, {_limit(finding)}{failures}."
     )
-
-
-def _silent(finding: Finding) -> str:
-    last = last_text(WindowFacts.of(finding).last_end, finding)
-    return f"has no recent data: no datapoint since {last}; {counts_text(finding)}."
 
 
 def _newest_value(finding: Finding) -> str:
@@ -365,7 +352,10 @@ SENTENCES: Sentences = {
         f"passes: {_newest_value(finding)}; {counts_text(finding)}{possible_rate_text(finding)}."
     ),
     FindingReason.BREACHED: _breached,
-    FindingReason.BREACHING: _breaching,
+    FindingReason.BREACHING: lambda finding: (
+        f"is breaching, not yet failed: {_newest_value(finding)}; {Breaching.of(finding).breaches} "
+        f"of the {Breaching.of(finding).failure_limit} breaches in a row that fail it."
+    ),
     FindingReason.BAD_WINDOWS: _bad_windows,
     FindingReason.TOO_FEW_SAMPLES: _too_few_samples,
     FindingReason.NO_WINDOW: lambda finding: (
@@ -373,7 +363,10 @@ SENTENCES: Sentences = {
         f"{since_text(finding)} had a datapoint; check that requests reach the canary, and the "
         "metric's name and dimensions."
     ),
-    FindingReason.SILENT: _silent,
+    FindingReason.SILENT: lambda finding: (
+        "has no recent data: no datapoint since "
+        f"{last_text(WindowFacts.of(finding).last_end, finding)}; {counts_text(finding)}."
+    ),
     FindingReason.INCREASE_WITHIN: lambda finding: f"passes: {_comparison(finding)}.",
     FindingReason.INCREASE_BEYOND: lambda finding: f"fails: {_comparison(finding)}.",
     FindingReason.INCREASE_SO_FAR: lambda finding: (

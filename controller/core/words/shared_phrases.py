@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import TypeAlias
 
-from controller.core.judge.facts import Failures
+from controller.core.judge.facts import Failures, MinSamples
 from controller.core.judge.findings import Finding
-from controller.core.units import count_text, format_duration, utc_text
+from controller.core.units import count_text, format_duration, number_text, utc_text
 
 Sentences: TypeAlias = Mapping[str, Callable[[Finding], str]]
 """By reason: what follows the name of the criterion, made from the facts of a finding."""
@@ -26,6 +26,12 @@ def requests_text(requests: float, noun: str = "request") -> str:
 
 def ratio(part: float, whole: float) -> float:
     return part / whole if whole else 0.0
+
+
+def few_text(finding: Finding, samples: float) -> str:
+    """Return that a criterion has `samples`, and how many a verdict needs."""
+    needed = number_text(MinSamples.of(finding).min_samples)
+    return f"has too few samples: {number_text(samples)} of {needed}"
 
 
 def counts_text(finding: Finding) -> str:

@@ -6,7 +6,6 @@ from controller.core.judge.facts import (
     BurnFacts,
     BurnRates,
     Failures,
-    MinSamples,
     SplitFacts,
     SplitRange,
     UndecidedPair,
@@ -21,18 +20,9 @@ from controller.core.units import (
     time_range_text,
     utc_text,
 )
-from controller.core.words.shared_phrases import Sentences, counts_text, since_text
+from controller.core.words.shared_phrases import Sentences, counts_text, few_text, since_text
 
 # --- Traffic --------------------------------------------------------------------------------------
-
-
-def _canary_unreached(finding: Finding) -> str:
-    due = UnreachedCanary.of(finding)
-    return (
-        "fails: no request reached the canary while the stable path had "
-        f"{count_text(due.control_requests, 'request')}; about "
-        f"{number_text(round(due.expected))} were expected on the canary."
-    )
 
 
 def _requests(finding: Finding) -> str:
@@ -72,15 +62,6 @@ def _budget_burnt(finding: Finding) -> str:
     )
 
 
-def _budget_too_few(finding: Finding) -> str:
-    failures = count_text(Failures.of(finding).failures, "failure")
-    return (
-        f"has too few samples: {number_text(finding.samples)} of "
-        f"{number_text(BudgetWindow.of(finding).min_samples)} needed to pass; "
-        f"{failures} in {count_text(finding.samples, 'request')}."
-    )
-
-
 def _budget_undecided(finding: Finding) -> str:
     pair = UndecidedPair.of(finding)
     return (
@@ -110,13 +91,16 @@ SENTENCES: Sentences = {
         f"has {finding.label}: {_requests(finding)} {since_text(finding)}, at "
         f"least {number_text(finding.bound)} required; check that requests reach the canary."
     ),
-    FindingReason.CANARY_UNREACHED: _canary_unreached,
+    FindingReason.CANARY_UNREACHED: lambda finding: (
+        "fails: no request reached the canary while the stable path had "
+        f"{count_text(UnreachedCanary.of(finding).control_requests, 'request')}; about "
+        f"{number_text(round(UnreachedCanary.of(finding).expected))} were expected on the canary."
+    ),
     FindingReason.NO_REQUESTS: lambda finding: (
         f"has no data: neither canary nor stable path had a request {since_text(finding)}."
     ),
     FindingReason.TOO_FEW_TO_SPLIT: lambda finding: (
-        f"has too few samples: {number_text(finding.samples)} of "
-        f"{number_text(MinSamples.of(finding).min_samples)} {since_text(finding)}."
+        f"{few_text(finding, finding.samples)} {since_text(finding)}."
     ),
     FindingReason.SPLIT_SO_FAR: lambda finding: (
         f"so far: {_split(finding)}; judged at the end of the bake."
@@ -134,7 +118,11 @@ SENTENCES: Sentences = {
         f"passes: burn rates of {_budget(finding)}: {BurnRates.of(finding).rates}; "
         f"{counts_text(finding)}."
     ),
-    FindingReason.BUDGET_TOO_FEW: _budget_too_few,
+    FindingReason.BUDGET_TOO_FEW: lambda finding: (
+        f"{few_text(finding, finding.samples)} needed to pass; "
+        f"{count_text(Failures.of(finding).failures, 'failure')} in "
+        f"{count_text(finding.samples, 'request')}."
+    ),
     FindingReason.BUDGET_UNDECIDED: _budget_undecided,
     FindingReason.BUDGET_BAD_COUNTS: lambda finding: (
         f"cannot be judged: the counts contradict each other; {counts_text(finding)}."
