@@ -155,13 +155,13 @@ def wait_for_data_has_no_limit(patch: pytest.MonkeyPatch) -> None:
 @breaks(EndsWithReason, "no requests arrive", lambda: sample_plan(events=[NO_TRAFFIC]))
 def pause_without_reason(patch: pytest.MonkeyPatch) -> None:
     """A pause is saved without its reason."""
-    pause_rollout = pause._pause
+    pause_rollout = pause.pause_rollout
 
     def pause_silently(*facts: Any) -> Decision:
         decision = pause_rollout(*facts)
         return replace(decision, rollout=with_state(decision.rollout, sentence=""))
 
-    patch.setattr(pause, "_pause", pause_silently)
+    patch.setattr(pause, "pause_rollout", pause_silently)
 
 
 @breaks(

@@ -17,6 +17,7 @@ from controller.core.policy import Policy
 from controller.core.rollout import (
     Live,
     Pending,
+    Position,
     Progressing,
     Reason,
     Rollout,
@@ -38,14 +39,17 @@ def start_rollout(started: Started, now: datetime) -> Decision:
     """Return a new rollout with its first weight decided, or at a weight that is live already."""
     policy, reading, cause = started.policy, started.target, started.cause
     adopted = cause.adopted
-    step = 0 if adopted is None else adopted
+    step = adopted or 0
     weight = policy.steps[step].weight
-    weight_text = (
-        f"going to {weight}%"
-        if adopted is None
-        else f"taking over the existing weight of {weight}%"
-    )
-    sentence = f"started with revision {started.revision[:REVISION_PREFIX_LENGTH]}; {weight_text}"
+    sentence = f"started with revision {started.revision[:REVISION_PREFIX_LENGTH]}; "
+    if adopted is None:
+        reason, live_weight, move = Reason.STARTED, 0, SetWeight(weight, reading.token)
+        position: Position = Pending(step, weight, 0, reading.token, now, tried=now)
+        sentence += f"going to {weight}%"
+    else:
+        reason, live_weight, move = Reason.ADOPTED, weight, None
+        position = Live(step, weight, now)
+        sentence += f"taking over the existing weight of {weight}%"
     if cause.retry_reason is not None:
         sentence += f"; retried: {cause.retry_reason}"
     if cause.despite:
@@ -58,23 +62,13 @@ def start_rollout(started: Started, now: datetime) -> Decision:
         known = (cause.retry_reason, cause.despite_reason)
         why = "" if cause.fix_reason in known else f": {cause.fix_reason}"
         sentence += f"; {fix_text(fix)}{why}"
-    position = (
-        Pending(step, weight, 0, reading.token, now, tried=now)
-        if adopted is None
-        else Live(step, weight, now)
-    )
     rollout = Rollout(
         id=f"{policy.name}#{started.attempt}",
         revision=started.revision,
         policy=policy,
         digest=policy.digest(),
         target=reading.identity,
-        state=Progressing(
-            since=now,
-            reason=Reason.STARTED if adopted is None else Reason.ADOPTED,
-            sentence=sentence,
-            position=position,
-        ),
+        state=Progressing(since=now, reason=reason, sentence=sentence, position=position),
         created=now,
         updated=now,
         evidence=RolloutEvidence(
@@ -85,7 +79,7 @@ def start_rollout(started: Started, now: datetime) -> Decision:
         seen_weight=reading.weight,
     )
     notice = Notice(Severity.INFO, f"{rollout.id}: {sentence}")
-    entry = Record.of("started", rollout, rollout, 0 if adopted is None else weight, now)
+    entry = Record.of("started", rollout, rollout, live_weight, now)
     passed = {"despite": dict(cause.despite), "despite_reason": cause.despite_reason}
     because = {
         "verb": "start",
@@ -96,7 +90,6 @@ def start_rollout(started: Started, now: datetime) -> Decision:
         POLICY_DIGEST: rollout.digest,
         TARGET: policy.target.model_dump(mode="json"),
     }
-    move = SetWeight(weight, reading.token) if adopted is None else None
     return Decision(rollout, move, (notice,), replace(entry, cause=because))
 
 
@@ -212,10 +205,8 @@ def next_step(
 
     `live` is judged until the next weight is read back. note: the end of the sentence of the entry.
     """
-    labels = [str(finding.label) for finding in rollout.evidence.findings if finding.gates] or [
-        str(Label.NOT_JUDGED)
-    ]
-    own = weakest_label(labels)
+    labels = [str(finding.label) for finding in rollout.evidence.findings if finding.gates]
+    own = weakest_label(labels or [str(Label.NOT_JUDGED)])
     label = weakest_label((rollout.evidence.label, own))
     if rollout.is_last_step:
         why = advance_reason(rollout, reason, why)

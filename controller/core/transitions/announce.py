@@ -66,12 +66,12 @@ def _with_blindness(
         return replace(decision, rollout=after.with_condition(kind, None))
     known = before.conditions.get(kind)
     since = now if known is None else known.since
-    condition = Condition(since, blind_text(after, blindness, now - since))
-    condition = replace(condition, announced=None if known is None else known.announced)
+    announced = None if known is None else known.announced
+    condition = Condition(since, blind_text(after, blindness, now - since), announced=announced)
     if not is_due(kind, condition, now):
         return replace(decision, rollout=after.with_condition(kind, condition))
     after = after.with_condition(kind, replace(condition, announced=now))
-    return _reported(replace(decision, rollout=after), Severity.WARNING, "blind", condition, now)
+    return _reported(decision, after, Severity.WARNING, "blind", condition.text, now)
 
 
 def _blindness(observation: Observation) -> Blindness | None:
@@ -131,7 +131,7 @@ def _with_silence(
         return replace(decision, rollout=after.with_condition(kind, known))
     condition = Condition(now, text, announced=now, critical=True, entry=name)
     after = after.with_condition(kind, condition)
-    return _reported(replace(decision, rollout=after), Severity.CRITICAL, name, condition, now)
+    return _reported(decision, after, Severity.CRITICAL, name, text, now)
 
 
 # --- Other code -----------------------------------------------------------------------------------
@@ -150,9 +150,8 @@ def _with_other_code(
         if not text:
             known = None
         elif known is None or known.text != text:
-            found = Condition(now, text, announced=now)
-            decision = replace(decision, rollout=after.with_condition(kind, found))
-            return _reported(decision, Severity.WARNING, RELEASED, found, now)
+            after = after.with_condition(kind, Condition(now, text, announced=now))
+            return _reported(decision, after, Severity.WARNING, RELEASED, text, now)
     return replace(decision, rollout=after.with_condition(kind, known))
 
 
@@ -251,12 +250,11 @@ def acknowledge(rollout: Rollout, page: ConditionKind, note: str, now: datetime)
 
 
 def _reported(
-    decision: Decision, severity: Severity, kind: str, condition: Condition, now: datetime
+    decision: Decision, after: Rollout, severity: Severity, kind: str, text: str, now: datetime
 ) -> Decision:
-    """Return `decision` with a notice of `condition`, and an entry where it has none."""
-    after, text = decision.rollout, condition.text
+    """Return `decision` with `after`, with a notice, and with an entry where it has none."""
     entry = Record.of(kind, after, after, None, now, sentence=text, keeps_series=True)
-    decision = replace(decision, record=decision.record or entry)
+    decision = replace(decision, rollout=after, record=decision.record or entry)
     return _with_notice(decision, Notice(severity, text, kind))
 
 

@@ -33,13 +33,11 @@ def after_rollback(
     guarding = now < state.since + rollback.ROLLBACK_GUARD
     if not guarding or not _is_watched(rollout, observation, now):
         return Decision(rollout)
-    if isinstance(target, UnreadableTarget):
-        # The live weight is unknown, so request counts prove nothing.
-        return rollback.record_leak_check(rollout, state, leak_check_finding(rollout, {}, now), now)
-    if target.weight == 0:
-        return rollback.record_leak_check(
-            rollout, state, leak_check_finding(rollout, observation.series, now), now
-        )
+    if isinstance(target, UnreadableTarget) or target.weight == 0:
+        # Where the live weight is unknown, request counts prove nothing.
+        series = {} if isinstance(target, UnreadableTarget) else observation.series
+        leak_check = leak_check_finding(rollout, series, now)
+        return rollback.record_leak_check(rollout, state, leak_check, now)
     state = replace(state, leak_check=leak_check_after_drift(rollout, target.variables))
     rollout = replace(rollout, state=state)
     if target.weight == state.intended and not rollout.policy.target.observed:
@@ -104,12 +102,7 @@ def _report_drift(rollout: Rollout, text: str, target: TargetReading, now: datet
     after = rollout.with_condition(ConditionKind.DRIFTED, Condition(now, text, announced=now))
     weight, reason = target.weight, Reason.DRIFTED
     entry = Record.of("drifted", rollout, after, weight, now, reason=reason, sentence=text)
-    return Decision(
-        after,
-        notices=(Notice(Severity.WARNING, text),),
-        record=entry,
-        alert=Alert.DRIFT,
-    )
+    return Decision(after, None, (Notice(Severity.WARNING, text),), entry, Alert.DRIFT)
 
 
 def _released_text(target: TargetReading) -> str:

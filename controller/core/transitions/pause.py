@@ -101,41 +101,12 @@ def operator_options(rollout: Rollout, live: int | None, *, may_exceed: bool) ->
     return f"{_TRAFFIC_NOTE} {command}; to roll back: rolloutctl rollback {rollout.id}"
 
 
-def pause_uncertain_raise(
-    rollout: Rollout, state: Exposed, target: TargetReading, now: datetime
-) -> Decision:
-    """Pause for an operator: the raise left no trace, and the target was changed meanwhile."""
-    if rollout.pending is not None and rollout.pending.accepted is not None:
-        why = (
-            f"{rollout.weight}% was written, and the weight was put back to {target.weight}% "
-            "outside rolloutctl before it was read"
-        )
-    else:
-        why = (
-            f"the target still shows {target.weight}% and was changed outside rolloutctl after "
-            f"{rollout.weight}% was decided: whether {rollout.weight}% was written is unknown"
-        )
-    return _pause(rollout, state, Reason.RAISE_UNCERTAIN, why, target, Severity.WARNING, now)
-
-
-def pause_unapplied_write(
-    rollout: Rollout,
-    state: Exposed,
-    reason: Reason,
-    why: str,
-    target: TargetReading | UnreadableTarget,
-    now: datetime,
-) -> Decision:
-    """Pause after a write that raised nothing and was not applied: there is no raise to undo."""
-    return _pause(rollout, state, reason, why, target, Severity.WARNING, now)
-
-
 def pause_inconclusive(
     rollout: Rollout, state: Exposed, target: TargetReading | UnreadableTarget, now: datetime
 ) -> Decision:
     """Pause a rollout whose hold ended without a verdict, as its policy says."""
     why = hold_expired_text(rollout, target)
-    return _pause(rollout, state, Reason.INCONCLUSIVE, why, target, Severity.WARNING, now)
+    return pause_rollout(rollout, state, Reason.INCONCLUSIVE, why, target, now)
 
 
 def handle_drift(
@@ -151,19 +122,20 @@ def handle_drift(
         rolling_back = roll_back(rollout, Reason.DRIFTED, why, target.weight, now)
         return replace(rolling_back, alert=Alert.DRIFT)
     severity = Severity.CRITICAL if higher or target.weight is None else Severity.WARNING
-    paused = _pause(rollout, state, Reason.DRIFTED, why, target, severity, now)
+    paused = pause_rollout(rollout, state, Reason.DRIFTED, why, target, now, severity)
     return replace(paused, alert=Alert.DRIFT)
 
 
-def _pause(
+def pause_rollout(
     rollout: Rollout,
     state: Exposed,
     reason: Reason,
     why: str,
     target: TargetReading | UnreadableTarget,
-    severity: Severity,
     now: datetime,
+    severity: Severity = Severity.WARNING,
 ) -> Decision:
+    """Pause for an operator, with what can be done about it."""
     if reason is Reason.DRIFTED:
         position = position_after_drift(state.position, target, now)
     else:

@@ -13,7 +13,7 @@ from controller.core.observation import TargetReading, UnreadableTarget, weight_
 from controller.core.rollout import Pending, Phase, Progressing, Reason, Rollout
 from controller.core.transitions.advance import with_activity, with_block_announced
 from controller.core.transitions.blocks import missing_kinds_block
-from controller.core.transitions.pause import pause_unapplied_write, pause_uncertain_raise
+from controller.core.transitions.pause import pause_rollout
 from controller.core.transitions.rollback import end_at_zero, end_unraised, roll_back
 from controller.core.units import format_duration
 from controller.immutable import replace
@@ -140,7 +140,17 @@ def resolve_lost_raise(
     """
     if target.weight == 0:
         return end_unraised(rollout, target, now)
-    return pause_uncertain_raise(rollout, state, target, now)
+    if rollout.pending is not None and rollout.pending.accepted is not None:
+        why = (
+            f"{rollout.weight}% was written, and the weight was put back to {target.weight}% "
+            "outside rolloutctl before it was read"
+        )
+    else:
+        why = (
+            f"the target still shows {target.weight}% and was changed outside rolloutctl after "
+            f"{rollout.weight}% was decided: whether {rollout.weight}% was written is unknown"
+        )
+    return pause_rollout(rollout, state, Reason.RAISE_UNCERTAIN, why, target, now)
 
 
 def _wait(
@@ -203,9 +213,8 @@ def _give_up(
 ) -> Decision:
     """Roll back a raise; a write that raised nothing pauses for an operator instead."""
     if pending.previous == pending.weight:
-        return pause_unapplied_write(rollout, state, reason, why, target, now)
-    weight = weight_of(target)
-    return roll_back(rollout, reason, why, weight, now)
+        return pause_rollout(rollout, state, reason, why, target, now)
+    return roll_back(rollout, reason, why, weight_of(target), now)
 
 
 def _with_first_look(pending: Pending, now: datetime) -> Pending:
@@ -213,10 +222,9 @@ def _with_first_look(pending: Pending, now: datetime) -> Pending:
 
 
 def _is_overdue(rollout: Rollout, pending: Pending, now: datetime) -> bool:
-    limit: timedelta = rollout.policy.shift_timeout
-    if rollout.policy.target.observed:
+    if rollout.policy.target.observed or pending.first_look is None:
         return False
-    return pending.first_look is not None and now - pending.first_look > limit
+    return now - pending.first_look > rollout.policy.shift_timeout
 
 
 def _not_applied_text(rollout: Rollout) -> str:
