@@ -10,8 +10,9 @@ from itertools import pairwise
 from typing import Final
 from zoneinfo import available_timezones
 
+from controller.core.policy import Criterion, MeasuredCriterion, Threshold
 from controller.core.policy.aws_metrics import dimensions_problem
-from controller.core.policy.metric import PLACEHOLDER, Metric
+from controller.core.policy.metric import PLACEHOLDER, Metric, RequestSource
 from controller.core.policy.model import Step, failure_criteria
 from controller.core.units import format_duration
 from controller.policy_file.counts import counts_problems
@@ -342,6 +343,74 @@ def _step_gate(parts: PartialPolicy, index: int, step: Step) -> Iterator[PolicyM
             yield PolicyMistake(("steps", index, "bake"), message)
 
 
+def _versions_at_100(parts: PartialPolicy) -> Iterator[PolicyMistake]:
+    """Yield a problem for each step at 100% that cannot pass, or passes on what counts nothing.
+
+    Without data a criterion has no verdict. Only a maximum on a count of which no data means zero
+    has one, and that is a pass whatever happens.
+    """
+    source = None if parts.target is None else parts.target.counted_by
+    if source is None or not source.whole:
+        return
+    for index, (step, gate) in enumerate(zip(parts.steps or (), parts.gates, strict=True)):
+        if step is None or step.weight != 100 or None in gate.values():
+            continue
+        gating = {name: one for name, one in gate.items() if one is not None and one.gating}
+        counted = {
+            name: ended_metrics(source, one, parts.valid_metrics) for name, one in gating.items()
+        }
+        zero = [
+            name
+            for name, one in gating.items()
+            if counted[name] and _passes_without_data(one, parts.valid_metrics)
+        ]
+        never = [
+            name for name, one in gating.items() if name not in zero and _needs(one, counted[name])
+        ]
+        if never:
+            names, what = never, "cannot pass"
+        elif zero and len(zero) == len(gating):
+            names, what = zero, f"{'passes' if len(zero) == 1 else 'pass'} unchecked"
+        else:
+            continue
+        metrics = dict.fromkeys(metric for name in names for metric in counted[name])
+        live = ", ".join(f"{name}: {value}" for name, value in source.whole.items())
+        message = (
+            f"{'criterion' if len(names) == 1 else 'criteria'} {' and '.join(names)} {what} at "
+            f"100%: AWS counts {' and '.join(metrics)} only while the alias has a weight. Give "
+            f"this step criteria on the metrics of the alias: {{{live}}} and `counts: both`"
+        )
+        yield PolicyMistake(("steps", index, "criteria" if step.criteria else "weight"), message)
+
+
+def ended_metrics(
+    source: RequestSource, criterion: Criterion, metrics: Mapping[str, Metric]
+) -> list[str]:
+    """Return the metrics that a criterion judges, and that AWS counts below 100% only."""
+    names = dict.fromkeys(one.metric for one in criterion.judged)
+    return [name for name in names if name in metrics and source.ends_at_100(metrics[name])]
+
+
+def _passes_without_data(criterion: Criterion, metrics: Mapping[str, Metric]) -> bool:
+    return (
+        isinstance(criterion, Threshold)
+        and criterion.per is None
+        and criterion.max is not None
+        and metrics[criterion.metric].missing == "zero"
+    )
+
+
+def _needs(criterion: Criterion, ended: Sequence[str]) -> bool:
+    """Tell whether a criterion has no verdict without the metrics `ended`: it judges no other.
+
+    What one of another package says without data is not known. One that compares the paths has its
+    own mistake at 100%.
+    """
+    judged = {one.metric for one in criterion.judged}
+    is_known = not isinstance(criterion, MeasuredCriterion) and not criterion.compares_paths
+    return bool(judged) and judged == {*ended} and is_known
+
+
 def _unused_criteria(parts: PartialPolicy) -> Iterator[PolicyMistake]:
     steps = parts.steps or ()
     if not steps or any(step is None or step.criteria is None for step in steps):
@@ -370,5 +439,6 @@ _CHECKS: Final[Sequence[Callable[[PartialPolicy], Iterator[PolicyMistake]]]] = (
     _ignored_limits,
     counts_problems,
     _gates,
+    _versions_at_100,
     _unused_criteria,
 )

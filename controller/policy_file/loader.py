@@ -21,7 +21,7 @@ from controller.core.policy.metric_uses import Reference
 from controller.core.units import format_duration, format_percent
 from controller.errors import Flaw, PolicyError
 from controller.policy_file import yaml_file
-from controller.policy_file.crosscheck import crosscheck
+from controller.policy_file.crosscheck import crosscheck, ended_metrics
 from controller.policy_file.mistake import Place, PolicyMistake
 from controller.policy_file.partial_policy import parse_partial
 from controller.policy_file.shape import shape_problems
@@ -266,7 +266,7 @@ def _sees_arrivals(criterion: Criterion) -> bool:
 
 
 def _versions_at_100(policy: Policy) -> Iterator[PolicyMistake]:
-    """Yield a warning for each step at 100% that judges what AWS counts below 100% only."""
+    """Yield a warning for each step at 100% that also judges what AWS counts below 100% only."""
     source = policy.target.counted_by
     if source is None or not source.whole:
         return
@@ -274,16 +274,12 @@ def _versions_at_100(policy: Policy) -> Iterator[PolicyMistake]:
         if step.weight != 100:
             continue
         for name, criterion in policy.gate(index).items():
-            ended = [
-                one.metric
-                for one in criterion.judged
-                if policy.metrics[one.metric].dimensions == source.dimensions
-            ]
+            ended = ended_metrics(source, criterion, policy.metrics)
             if ended and criterion.gating:
                 message = (
-                    f"criterion {name} has no data at 100%, so this step stays on hold: AWS "
-                    f"counts {ended[0]} only while the alias has a weight. Use criteria on metrics "
-                    "of the alias here, without ExecutedVersion"
+                    f"criterion {name} sees nothing of {' and '.join(ended)} at 100%: AWS counts "
+                    "that only while the alias has a weight. Use criteria on metrics of the alias "
+                    "here, without ExecutedVersion"
                 )
                 yield PolicyMistake(
                     ("steps", index, "criteria" if step.criteria else "weight"), message

@@ -3,9 +3,10 @@
 from random import Random
 from typing import Any, Final
 
+from controller.policy_file.loader import check
 from controller.tools.simulation.scenario.scenario import Scenario
 from tests.chaos.ground_truth import GroundTruth
-from tests.support.core import Policy, parse
+from tests.support.core import Policy
 
 _SUCCESS_RATE: Final[dict[str, Any]] = {
     "kind": "success_rate",
@@ -77,7 +78,11 @@ def draw_policy(
     document["max_wait"] = _MAX_WAITS[document["max_hold"]]
     if max_bad_requests is not None:
         document["max_bad_requests"] = max_bad_requests
-    return parse(_with_sequential_judge(document) if sequential else document)
+    policy, mistakes = check(_with_sequential_judge(document) if sequential else document)
+    # A version is counted at 100% too, as rollouts are tested here, and not what AWS counts.
+    assert policy is not None, mistakes
+    assert all("at 100%: AWS counts" in mistake.message for mistake in mistakes), mistakes
+    return policy
 
 
 def _with_sequential_judge(policy: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from tests.tools.simulation.worlds import FUNCTION
 
 TARGET: Final = simulated(RULE).target
 BALANCER: Final = {"LoadBalancer": TARGET.values["load_balancer"]}
+SIGNED: Final = {"kind": "attestation", "statement": "The new version works."}
 ALIAS: Final = {"kind": "lambda-alias", "function": FUNCTION, "alias": "live"}
 
 
@@ -26,11 +27,17 @@ def alb(path: str, total: str = "") -> Mapping[str, Any]:
 
 
 def alias(version: str) -> Mapping[str, Any]:
-    """Return the parts of a policy whose metrics are of a version of the function."""
+    """Return the parts of a policy whose metrics are of a version of the function, below 100%."""
     dimensions = {
         "FunctionName": FUNCTION, "Resource": f"{FUNCTION}:live", "ExecutedVersion": version,
     }  # fmt: skip
-    return parts(ALIAS, "AWS/Lambda", ("Invocations", "Errors"), [dimensions] * 2)
+    found = parts(ALIAS, "AWS/Lambda", ("Invocations", "Errors"), [dimensions] * 2)
+    first, last = SHORT_POLICY["steps"]
+    return {
+        **found,
+        "criteria": {**found["criteria"], "signed": SIGNED},
+        "steps": [{**first, "criteria": ["works"]}, {**last, "criteria": ["signed"]}],
+    }
 
 
 def flag(path: str) -> Mapping[str, Any]:

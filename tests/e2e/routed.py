@@ -3,6 +3,7 @@
 A row says how the target is made in an account, how a policy names it, and what counts its canary.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,7 @@ from boto3.session import Session
 from controller.core.policy.targets.alb_weights import AlbWeights
 from controller.core.policy.targets.appconfig import AppConfigFlag
 from controller.immutable import Immutable, replace
+from controller.immutable import field as immutable_field
 from tests.adapters.contracts import alb_benches, appconfig_benches, benches, routing_benches
 from tests.adapters.contracts.routing import RoutingBench
 from tests.e2e.on_call import Answer
@@ -35,11 +37,21 @@ metrics:
   errors: {{namespace: {namespace}, name: {errors}, statistic: Sum, missing: zero, dimensions: *canary}}
 criteria:
   works: {{kind: success_rate, total: requests, failures: [errors], min: 99%}}
-steps: [{{weight: 10, bake: 2m}}, {{weight: 50, bake: 2m}}, {{weight: 100, bake: 2m}}]
+steps:
+  - {{weight: 10, bake: 2m}}
+  - {{weight: 50, bake: 2m}}
+  - {{weight: 100, bake: 2m}}
 warmup: 0s
 shift_timeout: 1h  # a test kills tick after tick
 evaluation_delay: 2m
 max_hold: 4h
+"""  # noqa: E501 - YAML
+# Where AWS counts no version at 100%, that step judges the metrics of the whole.
+_AT_100: Final = """\
+  live_requests: {{namespace: {namespace}, name: {requests}, statistic: Sum, counts: both, dimensions: &live {whole}}}
+  live_errors: {{namespace: {namespace}, name: {errors}, statistic: Sum, missing: zero, counts: both, dimensions: *live}}
+criteria:
+  works-alone: {{kind: success_rate, total: live_requests, failures: [live_errors], min: 99%}}
 """  # noqa: E501 - YAML
 
 
@@ -48,7 +60,8 @@ class Kind(Immutable):
 
     make: returns the target in an account, all requests on the stable path. target: as a policy
     writes it. namespace, requests, errors: of the metrics that count its canary, by `dimensions` as
-    the policy writes them, and by `measured` as AWS does. bare: what `rollback` takes without a
+    the policy writes them, and by `measured` as AWS does. whole: the dimensions of both paths,
+    where those of the canary end at 100%. bare: what `rollback` takes without a
     policy, and where the canary has all requests. drafted: what `init` takes. revision:
     options of `start`, where the target names no revision. names: what stands in these texts for
     names that the account gives.
@@ -67,6 +80,7 @@ class Kind(Immutable):
     revision: tuple[str, ...] = ()
     names: Callable[[RoutingBench], Mapping[str, str]] = lambda _bench: {}
     environment: Callable[[], Mapping[str, str]] = dict
+    whole: Mapping[str, str] = immutable_field(default_factory=dict)
 
     def named(self, bench: RoutingBench) -> "Kind":
         """Return the row with the names that the account of `bench` has given."""
@@ -83,12 +97,19 @@ class Kind(Immutable):
     @property
     def policy(self) -> str:
         """The YAML of a policy of this target."""
-        return _POLICY.format(
+        text = _POLICY
+        if self.whole:
+            text = text.replace("criteria:\n", _AT_100).replace("2m}}", "2m, criteria: [works]}}")
+            text = text.replace(
+                "100, bake: 2m, criteria: [works]", "100, bake: 2m, criteria: [works-alone]"
+            )
+        return text.format(
             target=self.target,
             namespace=self.namespace,
             requests=self.requests,
             errors=self.errors,
             dimensions=self.dimensions,
+            whole=json.dumps(dict(self.whole)),
         )
 
 
@@ -138,6 +159,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         measured={"FunctionName": "handler", "Resource": "handler:live", "ExecutedVersion": "2"},
         bare=("--function", "handler", "--alias", "live", "--stable", "1"),
         drafted=("--function", "handler", "--alias", "live"),
+        whole={"FunctionName": "handler", "Resource": "handler:live"},
     ),
     "alb-weights": Kind(
         make=_rule,
@@ -239,7 +261,7 @@ class Routed:
 
     def serve(self, minutes: int, *, failing: int = 0) -> None:
         """Let the canary serve for some minutes; failing: how many requests of each minute fail."""
-        dimensions = [{"Name": name, "Value": value} for name, value in self.kind.measured.items()]
+        measured = [self.kind.measured, *([self.kind.whole] if self.kind.whole else [])]
         first = self.now.replace(second=0, microsecond=0)
         works = REQUESTS_A_MINUTE - failing
         counted = {self.kind.requests: {1.0: REQUESTS_A_MINUTE}, self.kind.errors: {0.0: works}}
@@ -247,13 +269,14 @@ class Routed:
         data = [
             {
                 "MetricName": name,
-                "Dimensions": dimensions,
+                "Dimensions": [{"Name": key, "Value": value} for key, value in one.items()],
                 "Timestamp": first + number * MINUTE,
                 "Values": list(counts),
                 "Counts": [float(count) for count in counts.values()],
             }
             for number in range(minutes)
             for name, counts in counted.items()
+            for one in measured
         ]
         cloudwatch = self.emulator.client("cloudwatch", self.number)
         cloudwatch.put_metric_data(Namespace=self.kind.namespace, MetricData=data)

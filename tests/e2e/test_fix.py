@@ -37,6 +37,7 @@ def routed(
     """A target of which both paths have failed 5% of their requests for an hour."""
     made = Routed(KINDS[request.param], ministack, account, tmp_path)
     text = made.policy.read_text().replace("criteria:\n", RED).replace("bake: 2m", "bake: 10m")
+    text = text.replace("criteria: [", "criteria: [quiet, service, ")
     made.policy.write_text(text)
     fail(made, 0.05, begin=-90, minutes=90)
     set_alarm(made, "ALARM")

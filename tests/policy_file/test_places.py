@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from controller.policy_file.loader import load
+from controller.policy_file.loader import load, warnings
 from tests.support.cases import cases
 from tests.support.core import Policy, parse
-from tests.support.policies import places
+from tests.support.policies import mistakes, places
 from tests.support.shipped import POLICIES
 
 RULE: Final = load(POLICIES["alb-weights"]).target
@@ -82,8 +82,12 @@ LADDER: Final = [{"weight": 10, "bake": "12h"}, {"weight": 100, "bake": "12h"}]
 def policy(target: str, *metrics: Mapping[str, Any] | None, **parts: Any) -> dict[str, Any]:
     """Return a policy with `metrics` a, b, c, ...; parts: its criteria, and perhaps its steps.
 
-    None: the policy has no metric of that name.
+    None: the policy has no metric of that name. The step at 100% of an alias judges an alarm, as
+    AWS counts no version there.
     """
+    if target in ("alias", "named") and "steps" not in parts:
+        beside = {**LADDER[0], "criteria": [*parts]}
+        parts |= {"alarm": ALARM, "steps": [beside, {**LADDER[1], "criteria": ["alarm"]}]}
     steps = parts.pop("steps", LADDER)
     named = {name: one for name, one in zip("abcdef", metrics, strict=False) if one}
     return {
@@ -143,7 +147,7 @@ STABLE: Final = {"counts": "stable"}
     # --- steps without the canary ----------------------------------------------------------------
     "both paths, and so the canary's at 100 alone":
         (policy("alias", fn("Invocations", LIVE, **BOTH), fn("Errors", LIVE, **BOTH), c=RATE),
-         ["steps.0.weight"]),
+         ["steps.0.criteria"]),
     "stated to be the stable path's":
         (policy("rule", alb("RequestCount", BLUE, **STABLE),
                 alb("HTTPCode_Target_5XX_Count", BLUE, **STABLE), c=RATE),
@@ -280,3 +284,78 @@ def test_a_stored_policy_that_would_be_refused_today_is_still_read() -> None:
     assert places(wrong)
     stored = Policy.model_validate(wrong)
     assert Policy.model_validate_json(stored.snapshot()).digest() == stored.digest()
+
+
+# --- versions at 100% -----------------------------------------------------------------------------
+
+ZERO: Final = {"missing": "zero"}
+A_LIVE, B_LIVE = fn("Invocations", LIVE, **BOTH), fn("Errors", LIVE, **BOTH)
+NO_ERRORS: Final = {"kind": "threshold", "metric": "b", "max": 3, "min_samples": 0}
+QUICK: Final = {"kind": "threshold", "metric": "a", "max": 300}
+DURATION: Final = {**fn("Duration", NEW), "statistic": "p95", "unit": "ms"}
+NAMED: Final = {**LIVE, "ExecutedVersion": "8"}
+
+
+@cases("data", {
+    "a success rate": policy("alias", A_NEW, B_NEW, c=RATE, steps=LADDER),
+    "a success rate, window by window":
+        policy("alias", A_NEW, B_NEW, c={**RATE, "judge": "threshold"}, steps=LADDER),
+    "a burn rate": policy("alias", A_NEW, B_NEW, c=BURN, steps=LADDER),
+    "a ratio, absent requests as zero":
+        policy("alias", fn("Invocations", NEW, **ZERO), fn("Errors", NEW, **ZERO), c=RATIO,
+               steps=LADDER),
+    "a count with a minimum, absent requests as zero":
+        policy("alias", fn("Invocations", NEW, **ZERO), steps=LADDER,
+               c={"kind": "threshold", "judge": "threshold", "metric": "a", "min": 1}),
+    "that requests arrive": policy("alias", A_NEW, B_NEW, c=RATE, t=TRAFFIC, steps=LADDER),
+    "a latency": policy("alias", DURATION, c=QUICK, steps=LADDER),
+    "a latency beside a fixed one": policy("alias", DURATION, c=FAST, steps=LADDER),
+    "the number of the version":
+        policy("named", fn("Invocations", NAMED), fn("Errors", NAMED), c=RATE, steps=LADDER),
+    "the stable version, which has no request":
+        policy("alias", A_NEW, B_NEW, {**A_OLD, **STABLE}, c=RATE, t={**TRAFFIC, "metric": "c"},
+               alarm=ALARM, steps=[{**LADDER[0], "criteria": ["c"]},
+                                   {**LADDER[1], "criteria": ["t", "alarm"]}]),
+    "beside a criterion of the alias":
+        policy("alias", A_NEW, B_NEW, A_LIVE, B_LIVE, c=RATE, steps=LADDER,
+               d={**RATE, "total": "c", "failures": ["d"]}),
+    "only counts that are zero there":
+        policy("alias", None, fn("Errors", NEW, **ZERO), c=NO_ERRORS, steps=LADDER),
+})  # fmt: skip
+def test_a_step_at_100_that_no_count_of_a_version_can_pass_is_a_mistake(
+    data: dict[str, Any],
+) -> None:
+    step = data["steps"][1]
+    assert places(data) == ["steps.1.criteria" if "criteria" in step else "steps.1.weight"]
+
+
+@cases("data", {
+    "of a flag": policy("env", flag("Requests", "canary"), flag("Failures", "canary"), c=RATE),
+    "of the application, by the version":
+        policy("alias", own("Requests", NEW), own("Errors", NEW), c=RATE, steps=LADDER),
+    "of the versions in a criterion that only reports":
+        policy("alias", A_NEW, B_NEW, c={**RATE, **REPORTS}, alarm=ALARM, steps=LADDER),
+    "of the versions, that are zero there, beside an alarm":
+        policy("alias", None, fn("Errors", NEW, **ZERO), c=NO_ERRORS, alarm=ALARM, steps=LADDER),
+    "of the alias":
+        policy("alias", A_LIVE, B_LIVE, c=RATE, alarm=ALARM,
+               steps=[{**LADDER[0], "criteria": ["alarm"]}, {**LADDER[1], "criteria": ["c"]}]),
+})  # fmt: skip
+def test_a_step_at_100_that_other_counts_can_pass_is_right(data: dict[str, Any]) -> None:
+    parse(data)
+
+
+def test_a_count_of_a_version_that_is_zero_at_100_is_warned_about_beside_another_criterion() -> (
+    None
+):
+    found = policy("alias", None, fn("Errors", NEW, **ZERO), c=NO_ERRORS, a=ALARM, steps=LADDER)
+    (warning,) = [one for one in warnings(parse(found)) if "100%" in one.message]
+    assert warning.place == ("steps", 1, "weight")
+    assert warning.message.startswith("criterion c sees nothing of b at 100%")
+
+
+def test_a_step_at_100_of_versions_is_refused_with_what_to_write_instead() -> None:
+    ((_, message),) = mistakes(policy("alias", A_NEW, B_NEW, c=RATE, t=TRAFFIC, steps=LADDER))
+    assert message.startswith("criteria c and t cannot pass at 100%: AWS counts a and b only while")
+    assert "FunctionName: shop, Resource: shop:live" in message
+    assert "counts: both" in message

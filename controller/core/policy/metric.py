@@ -173,6 +173,15 @@ class RequestSource(Immutable):
         """The source for people: `API Gateway (REST) checkout`."""
         return f"{self.metrics.title} {self.resource}".rstrip()
 
+    def ends_at_100(self, metric: Metric) -> bool:
+        """Tell whether `metric` counts one path, and is counted below 100% only."""
+        return (
+            bool(self.whole)
+            and metric.namespace == self.metrics.namespace
+            and metric.dimensions.keys() == self.dimensions.keys()
+            and metric.dimensions.items() >= self.whole.items()
+        )
+
     @property
     def refusing(self) -> Mapping[str, str]:
         """The dimensions of what counts refused requests."""

@@ -21,8 +21,10 @@ target: {{kind: {target}}}
 metrics:
   requests: {{namespace: AWS/Lambda, name: Invocations, statistic: Sum, dimensions: &d {dimensions}}}
   errors: {{namespace: AWS/Lambda, name: Errors, statistic: Sum, dimensions: *d}}
-criteria: {{works: {{kind: success_rate, total: requests, failures: [errors], min: 99%}}}}
-steps: [{{weight: 10, bake: 10m}}, {{weight: 100, bake: 10m}}]
+criteria:
+  works: {{kind: success_rate, total: requests, failures: [errors], min: 99%}}
+  quiet: {{kind: alarm, alarm: errors}}
+steps: [{{weight: 10, bake: 10m}}, {{weight: 100, bake: 10m, criteria: [quiet]}}]
 """  # noqa: E501 - YAML
 TARGET = "lambda-alias, function: handler, alias: live"
 BY_VERSION = '{FunctionName: handler, Resource: "handler:live", ExecutedVersion: "${canary}"}'
