@@ -52,7 +52,7 @@ def counts_problems(parts: PartialPolicy) -> Iterator[PolicyMistake]:
     references = {name: criterion.references for name, criterion in parts.valid_criteria.items()}
     for name, metric in metrics.items():
         uses = Uses.of(metric, metrics, references)
-        known = known_counts(parts.target, metric)
+        known = _known_counts(parts, metric)
         if known is None and _resource(metric) in stable:
             known = "stable"
         counted = counts_of(metric, known, uses)
@@ -64,6 +64,10 @@ def counts_problems(parts: PartialPolicy) -> Iterator[PolicyMistake]:
             sound[name], counts[name] = metric, counted
     yield from _other_places(parts, sides, sound)
     yield from _blind_steps(parts, sides, counts)
+
+
+def _known_counts(parts: PartialPolicy, metric: Metric) -> CountedPath | None:
+    return parts.of_target(lambda target: known_counts(target, metric), known_counts(None, metric))
 
 
 class _Sides(Immutable):
@@ -101,7 +105,7 @@ def _problem(
     """
     stated = parts.valid_metrics[name].counts is not None
     if known == "both" and counts == "canary" and (uses.judged or stated):
-        of_target = "" if parts.target is None else f" of {parts.target.name}"
+        of_target = parts.of_target(lambda target: f" of {target.name}", "")
         weight = next(iter(parts.weights), None) or 10
         return (
             f"metric {name} may count both paths: its dimensions name neither path{of_target}. At "
@@ -168,10 +172,10 @@ def _other_places(
 
     metrics: those without a mistake.
     """
-    source = None
-    if parts.target is not None:
-        source = parts.target.counted_by
-        metrics = {name: metric.resolved(parts.target.values) for name, metric in metrics.items()}
+    source = parts.of_target(lambda target: target.counted_by, None)
+    no_values: Mapping[str, str] = {}
+    values = parts.of_target(lambda target: target.values, no_values)
+    metrics = {name: metric.resolved(values) for name, metric in metrics.items()}
     for name, side in sides.items():
         mistakes = (
             *_of_another_place(side, metrics, source),

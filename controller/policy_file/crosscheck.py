@@ -126,7 +126,7 @@ def _events(parts: PartialPolicy) -> Iterator[PolicyMistake]:
     verify = parts.verify
     if verify is not None and verify.absent == verify.present:
         yield PolicyMistake(("verify_rollback", "present"), "must be another event than `absent`")
-    if parts.target is None or parts.target.log_group:
+    if parts.target is None or parts.of_target(lambda target: target.log_group, "unknown"):
         return
     logs = [(("criteria", name), criterion) for name, criterion in parts.valid_criteria.items()]
     for place, one in [*logs, (("verify_rollback",), verify)]:
@@ -349,7 +349,7 @@ def _versions_at_100(parts: PartialPolicy) -> Iterator[PolicyMistake]:
     Without data a criterion has no verdict. Only a maximum on a count of which no data means zero
     has one, and that is a pass whatever happens.
     """
-    source = None if parts.target is None else parts.target.counted_by
+    source = parts.of_target(lambda target: target.counted_by, None)
     if source is None or not source.whole:
         return
     for index, (step, gate) in enumerate(zip(parts.steps or (), parts.gates, strict=True)):

@@ -2,8 +2,8 @@
 
 Every mistake is reported at once: of the YAML, of the shape of each part, of a text that is no
 printable line, and of the parts against each other. The last is checked over whatever can be read
-of a bad file, so that one bad step hides no bad criterion. What is valid and probably a mistake is
-a warning.
+of a bad file, so that one bad step hides no bad criterion, and a bad target no bad metric. What is
+valid and probably a mistake is a warning.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

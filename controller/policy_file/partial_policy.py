@@ -1,8 +1,8 @@
 """The valid parts of a policy file that has mistakes, and what its other parts say for certain."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -12,15 +12,18 @@ from controller.core.policy.kind_registry import KindError
 from controller.core.policy.metric import Metric
 from controller.core.policy.metric_uses import Reference, references_in
 from controller.core.policy.model import Step
-from controller.core.policy.targets import Target, TargetSpec
+from controller.core.policy.targets import TARGETS, Target, TargetSpec
 from controller.core.policy.verify_rollback import VerifyRollback
 from controller.immutable import Immutable
+
+T = TypeVar("T")
 
 
 class PartialPolicy(Immutable):
     """The valid parts of a document, and its raw items as they are written.
 
     An item is None where it has a mistake of its own; a section is, where the whole section has.
+    target: `of_target` reads it. target_is_valid: False where it has only the valid fields.
     valid_metrics, valid_criteria: those without one; empty where the section has.
     references: the metrics that each criterion names, with their places, of an invalid one as well.
     gates: of each step its criteria by id, None for one that is unknown or invalid.
@@ -31,6 +34,7 @@ class PartialPolicy(Immutable):
     """
 
     target: TargetSpec | None
+    target_is_valid: bool
     metrics: Mapping[str, Metric | None] | None
     valid_metrics: Mapping[str, Metric]
     criteria: Mapping[str, Criterion | None] | None
@@ -45,6 +49,17 @@ class PartialPolicy(Immutable):
     verify: VerifyRollback | None
     max_bad_requests: object
 
+    def of_target(self, read: Callable[[TargetSpec], T], unknown: T) -> T:
+        """Return what `read` finds in the target; `unknown` where that needs an invalid field."""
+        if self.target is None:
+            return unknown
+        if self.target_is_valid:
+            return read(self.target)
+        try:
+            return read(self.target)
+        except Exception:  # noqa: BLE001 - a target without some of its fields may raise anything
+            return unknown
+
 
 def parse_partial(data: Mapping[Any, Any]) -> PartialPolicy:
     """Return the valid parts of `data`."""
@@ -58,8 +73,10 @@ def parse_partial(data: Mapping[Any, Any]) -> PartialPolicy:
     }
     steps = None if raw_steps is None else [_valid_or_none(Step, step) for step in raw_steps]
     weights = [_written(step, "weight") for step in raw_steps or ()]
+    target = _valid_or_none(Target, data.get("target"))
     return PartialPolicy(
-        target=_valid_or_none(Target, data.get("target")),
+        target=target or _partial_target(data.get("target")),
+        target_is_valid=target is not None,
         metrics=metrics,
         valid_metrics={
             name: metric for name, metric in (metrics or {}).items() if metric is not None
@@ -79,6 +96,29 @@ def parse_partial(data: Mapping[Any, Any]) -> PartialPolicy:
         verify=_valid_or_none(VerifyRollback, data.get("verify_rollback")),
         max_bad_requests=data.get("max_bad_requests"),
     )
+
+
+def _partial_target(raw: object) -> TargetSpec | None:
+    """Return a target with the valid fields of `raw` alone; None where its kind is not known.
+
+    A field with a mistake has its default. One that is required is absent, so that reading it
+    raises AttributeError.
+    """
+    if not isinstance(raw, Mapping):
+        return None
+    try:
+        model = TARGETS.model(TARGETS.kind_of(raw) or "")
+    except KindError:
+        return None
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        places = [one["loc"] for one in error.errors(include_url=False, include_input=False)]
+        fields = {name: one for name, one in model.model_fields.items() if name in raw}
+        if not all(places):  # a mistake of several fields: only those without a default are kept
+            fields = {name: one for name, one in fields.items() if one.is_required()}
+        wrong = {place[0] for place in places if place}
+        return model.model_construct(**{name: raw[name] for name in fields.keys() - wrong})
 
 
 def _items(section: object) -> dict[str, object] | None:

@@ -286,6 +286,68 @@ def test_a_stored_policy_that_would_be_refused_today_is_still_read() -> None:
     assert Policy.model_validate_json(stored.snapshot()).digest() == stored.digest()
 
 
+# --- beside a mistake in the target ---------------------------------------------------------------
+
+OF_FUNCTION: Final = {"FunctionName": "shop"}
+BOTH_PATHS: Final = "may count both paths"
+
+
+@cases("target, metrics, at", {
+    "no variable":
+        ({"kind": "lambda-env", "function": "shop"}, OF_FUNCTION, "target.percentage"),
+    "a variable that is none":
+        ({**TARGETS["env"], "percentage": "10%"}, OF_FUNCTION, "target.percentage"),
+    "a key that is mistyped": ({**TARGETS["env"], "bool": "ON"}, OF_FUNCTION, "target.bool"),
+    "twice the same variable":
+        ({**TARGETS["env"], "boolean": "PERCENT"}, OF_FUNCTION, "target.boolean"),
+    "the number of a version without quotes":
+        ({**TARGETS["alias"], "canary": 8}, LIVE, "target.canary"),
+    "no alias": ({"kind": "lambda-alias", "function": "shop"}, LIVE, "target.alias"),
+    "no strategy":
+        ({"kind": "appconfig", "function": "shop", "profile": "ghi9012",
+          "environment": "arn:aws:appconfig:eu-central-1:123456789012:application/abc1234/"
+                         "environment/def5678"}, OF_FUNCTION, "target.strategy"),
+})  # fmt: skip
+def test_a_mistake_in_the_target_hides_no_metric_of_both_paths(
+    target: Mapping[str, Any], metrics: Mapping[str, str], at: str
+) -> None:
+    data = policy("env", fn("Invocations", metrics), fn("Errors", metrics), c=RATE)
+    found = mistakes({**data, "target": target})
+    assert [place for place, _ in found if place.startswith("target")] == [at]
+    counted = [place for place, message in found if BOTH_PATHS in message]
+    assert counted == ["metrics.a", "metrics.b"]
+
+
+@cases("target, metrics", {
+    "no function": ({"kind": "lambda-env", "percentage": "PERCENT"}, OF_FUNCTION),
+    "no kind": ({"function": "shop", "percentage": "PERCENT"}, OF_FUNCTION),
+    "an unknown kind": ({"kind": "lambda-evn", "function": "shop"}, OF_FUNCTION),
+    "no mapping": ("shop", OF_FUNCTION),
+    "an alias in the name of the function":
+        ({"kind": "lambda-alias", "function": "shop:live", "alias": "live"}, LIVE),
+})  # fmt: skip
+def test_what_depends_on_the_mistake_in_the_target_is_not_reported(
+    target: object, metrics: Mapping[str, str]
+) -> None:
+    data = policy("env", fn("Invocations", metrics), fn("Errors", metrics), c=RATE)
+    assert all(place.startswith("target") for place in places({**data, "target": target}))
+
+
+@cases("target, placeholder", {
+    "an alias": ("alias", "${next}"),
+    "a rule": ("rule", "${next}"),
+    "a version": ("named", "${canary}"),
+})  # fmt: skip
+def test_what_is_reported_beside_a_right_target_is_reported_beside_a_wrong_one(
+    target: str, placeholder: str
+) -> None:
+    unknown = fn("Errors", {**LIVE, "ExecutedVersion": placeholder})
+    data = policy(target, A_NEW, unknown, c=RATE, steps=LADDER)
+    beside = {**data, "target": {**TARGETS[target], "note": "ours"}}
+    assert places(data)
+    assert sorted(places(beside)) == sorted([*places(data), "target.note"])
+
+
 # --- versions at 100% -----------------------------------------------------------------------------
 
 ZERO: Final = {"missing": "zero"}
