@@ -58,6 +58,11 @@ def format_duration(length: timedelta) -> str:
     return f"{seconds}s"
 
 
+def written_text(length: object) -> str:
+    """Return a duration as a message quotes it: `60s` where a person wrote that, and not `1m`."""
+    return format_duration(length) if isinstance(length, timedelta) else str(length)
+
+
 def duration_text(length: timedelta) -> str:
     """Return `length` for people, to the minute: `1d 2h 15m`, `2h 05m`, `3m`."""
     hours, minutes = divmod(round(length / timedelta(minutes=1)), 60)
@@ -99,9 +104,7 @@ class DurationRange(Immutable):
         """Return the length that `value` names. Raises ValueError when it is out of range."""
         length = parse_duration(value)
         if not parse_duration(self.low) <= length <= parse_duration(self.high):
-            raise ValueError(
-                f"must be from {self.low} to {self.high}, not {format_duration(length)}"
-            )
+            raise ValueError(f"must be from {self.low} to {self.high}, not {written_text(value)}")
         return length
 
     def __get_pydantic_core_schema__(

@@ -14,7 +14,7 @@ from controller.core.policy import Criterion, MeasuredCriterion, Threshold
 from controller.core.policy.aws_metrics import dimensions_problem
 from controller.core.policy.metric import PLACEHOLDER, Metric, RequestSource
 from controller.core.policy.model import Step, failure_criteria
-from controller.core.units import format_duration
+from controller.core.units import format_duration, written_text
 from controller.policy_file.counts import counts_problems
 from controller.policy_file.mistake import Place, PolicyMistake, nearest, suggestion
 from controller.policy_file.partial_policy import PartialPolicy
@@ -333,11 +333,13 @@ def _step_gate(parts: PartialPolicy, index: int, step: Step) -> Iterator[PolicyM
         window, count = format_duration(criterion.period), criterion.windows_to_fail
         min_bake = criterion.period * count
         if step.bake < min_bake:
+            raw = parts.raw_steps[index]
+            bake = raw.get("bake") if isinstance(raw, Mapping) else step.bake
             what = f"criterion {name} judges windows of {window}"
             if count > 1:
                 what = f"criterion {name} fails after {count} windows of {window} in a row"
             message = (
-                f"{what}, more than a bake of {format_duration(step.bake)} holds: "
+                f"{what}, more than a bake of {written_text(bake)} holds: "
                 f"at least {format_duration(min_bake)}"
             )
             yield PolicyMistake(("steps", index, "bake"), message)

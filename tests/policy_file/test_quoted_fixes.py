@@ -1,5 +1,6 @@
 """A message quotes what an author probably meant: pasted into the file, it is right."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from pydantic import TypeAdapter
 from controller.core.policy.field_types import Model
 from controller.core.policy.hooks import Hooks
 from controller.core.policy.model import Policy
+from controller.core.policy.targets.appconfig import AppConfigFlag
 from controller.errors import PolicyError
 from controller.policy_file import yaml_file
 from controller.policy_file.loader import loads
@@ -74,6 +76,30 @@ def test_the_example_of_the_first_message_is_the_fix(key: str, written: str) -> 
 def test_a_value_is_quoted_as_it_would_be_right(old: str, new: str, fix: str) -> None:
     assert old in CHECKOUT
     assert fix in messages(CHECKOUT.replace(old, new))[0]
+
+
+@cases("old, new, place, written", {
+    "two days in minutes": ("window: 5m", "window: 2880m", "criteria.traffic.window", "2880m"),
+    "no part of a day": ("window: 5m", "window: 2520s", "criteria.traffic.window", "2520s"),
+    "too many days, in hours": ("bake: 24h, ", "bake: 360h, ", "steps[2].bake", "360h"),
+    "a minute in seconds":
+        ("version: 1", "version: 1\nevaluation_delay: 60s", "evaluation_delay", "60s"),
+    "a bake below the windows":
+        ("{weight: 50, bake: 1h}", "{weight: 50, bake: 60s}", "steps[1].bake", "60s"),
+})  # fmt: skip
+def test_a_duration_is_quoted_as_it_is_written(
+    old: str, new: str, place: str, written: str
+) -> None:
+    assert old in CHECKOUT
+    message = messages(CHECKOUT.replace(old, new, 1))[0]
+    assert f": {place}: " in message
+    assert f" {written}" in message
+
+
+def test_the_cache_of_a_flag_is_quoted_as_it_is_written() -> None:
+    target = AppConfigFlag.example.replace("}", ", cache: 60s}")
+    found = messages(re.sub(r"\ntarget:.*", f"\ntarget: {target}", CHECKOUT))
+    assert [one for one in found if "target.cache: must be from 15s to 45s, not 60s" in one]
 
 
 @pytest.mark.parametrize("weekday", ["fri", "Fri", "FRI", "friday", "Friday"])

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from controller.core.units import DurationRange, format_duration
+from controller.core.units import DurationRange, written_text
 from controller.immutable import Immutable
 
 
@@ -53,17 +53,21 @@ def at_least_one(
     return AfterValidator(check)
 
 
-def _period(length: timedelta) -> timedelta:
-    seconds = int(length.total_seconds())
-    if seconds % 60 or 86_400 % seconds:
-        raise ValueError(
-            "must be whole minutes that divide a day, like 1m, 5m or 1h, "
-            f"not {format_duration(length)}"
-        )
-    return length
+class _WindowRange(DurationRange):
+    """A length whose windows divide a day."""
+
+    def read(self, value: object) -> timedelta:
+        length = super().read(value)
+        seconds = int(length.total_seconds())
+        if seconds % 60 or 86_400 % seconds:
+            raise ValueError(
+                "must be whole minutes that divide a day, like 1m, 5m or 1h, "
+                f"not {written_text(value)}"
+            )
+        return length
 
 
-WindowLength: TypeAlias = Annotated[timedelta, DurationRange("1m", "1d"), AfterValidator(_period)]
+WindowLength: TypeAlias = Annotated[timedelta, _WindowRange("1m", "1d")]
 
 
 def one_of_problem(first: str, second: str, *, given: bool) -> str:
