@@ -62,8 +62,7 @@ def recent_history(rollout: Rollout, entries: Iterable[Entry]) -> RecentHistory:
     events, passed = deque[Entry](maxlen=EVENTS), dict[int, Sequence[Finding]]()
 
     def passing() -> Iterator[Entry]:
-        for entry in entries:
-            series.add(entry)
+        for entry in series.passing(entries):
             if entry.kind not in ROUTINE:
                 # What was observed may be large; an entry that was changed may lack more.
                 body = {"sentence": "", **entry.body, "observation": {}}

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias
 
-from msgspec import NODEFAULT, Struct, convert
+from msgspec import NODEFAULT, convert
 from msgspec.structs import fields
 
 from controller.core.decide import LOST_RACE
@@ -28,8 +28,6 @@ from controller.core.transitions.pause import RESTORED
 from controller.core.transitions.write_failure import WRITE_FAILED
 from controller.core.units import AwareTime, Real
 from controller.immutable import Immutable, field, replace
-
-T = TypeVar("T", bound=Struct)
 
 
 class UnreadableEntryError(ValueError):
@@ -172,26 +170,23 @@ _MEMORY: Final = [
 ]
 
 
+# By verb; any other is that of a command.
+_CAUSES: Final[Mapping[str, type[Immutable]]] = {
+    "start": StartCause,
+    LOST_RACE: LostRace,
+    WRITE_FAILED: WriteFailure,
+    RESTORED: Restored,
+}
+
+
 def _cause(because: Mapping[str, Any]) -> Cause:
-    match because.get("verb"):
-        case None:
-            return None
-        case "start":
-            return _part(StartCause, because)
-        case verb if verb == LOST_RACE:
-            return _part(LostRace, because)
-        case verb if verb == WRITE_FAILED:
-            return WriteFailure()
-        case verb if verb == RESTORED:
-            return _part(Restored, because)
-        case _:
-            return _part(Command, because)
-
-
-def _part(kind: type[T], because: Mapping[str, Any]) -> T:
-    """Return what `because` says of `kind`; it says other things as well."""
+    """Return the cause that `because` names; it says other things as well."""
+    if because.get("verb") is None:
+        return None
+    kind: Any = _CAUSES.get(str(because["verb"]), Command)
     names = [one.name for one in fields(kind)]
-    return convert({name: because[name] for name in names if name in because}, kind)
+    cause: Cause = convert({name: because[name] for name in names if name in because}, kind)
+    return cause
 
 
 def _target(data: Mapping[str, Any]) -> TargetReading | UnreadableTarget:

@@ -118,13 +118,7 @@ def recorded_exposure(rollout: Rollout, entries: Iterable[Entry]) -> Exposure:
     steps = len(rollout.policy.steps)
     judges = filter(None, (_judge(rollout, step) for step in range(steps)))
     series = RecordedSeries(steps, queries_for(judges))
-
-    def added() -> Iterator[Entry]:
-        for entry in entries:
-            series.add(entry)
-            yield entry
-
-    times = weight_spans(rollout, added())
+    times = weight_spans(rollout, series.passing(entries))
     return exposure_of(rollout, series.series(), times)
 
 

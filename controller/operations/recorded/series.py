@@ -100,6 +100,12 @@ class RecordedSeries:
                 if self._status.get(key) is not QueryStatus.COMPLETE:
                     self._status[key] = one.status
 
+    def passing(self, entries: Iterable[Entry]) -> Iterator[Entry]:
+        """Yield `entries`, each of which is added before; one is in memory at a time."""
+        for entry in entries:
+            self.add(entry)
+            yield entry
+
     def series(self) -> dict[str, Series]:
         """Return every series so far, by its key."""
         return {key: Series(points, self._status[key]) for key, points in self._points.items()}

@@ -11,7 +11,7 @@ from math import sqrt
 from statistics import median
 from typing import Final
 
-from controller.core.judge.latency_tail import LatencyLimits, TailJudge
+from controller.core.judge.latency_tail import TailJudge
 from controller.core.judge.sequential import SequentialJudge
 from controller.core.judge.series import Measure, WindowCounts
 from controller.core.observation import Series
@@ -229,7 +229,9 @@ def trace_of(judge: Judge, series: Mapping[str, Series], times: Sequence[WeightS
 
 def source_of(judge: Judge, series: Mapping[str, Series]) -> TraceSource:
     """Return where the trace of a criterion has its windows from."""
-    factor, form, compared = _window_factor(judge), form_of(judge), judge.criterion.window_value
+    form, compared, factor = form_of(judge), judge.criterion.window_value, 1.0
+    if isinstance(judge, SequentialJudge) and judge.mean_count is not None:
+        factor = float(judge.criterion.window.total_seconds()) / judge.period_s
     measure = judge.measure(series, has_traffic=True)
     return TraceSource(
         measure=_counts(measure) if compared.window is None else measure,
@@ -261,24 +263,13 @@ def form_of(judge: Judge) -> TraceForm:
     if isinstance(measured, Ratio):
         is_small = not measured.counts and 0 < judge.bound <= _SMALL_SHARE
         return TraceForm.FAILURES if measured.judges_failures or is_small else TraceForm.SHARE
-    return TraceForm.LEVEL if _limits(judge) is None else TraceForm.SHARE
-
-
-def _limits(judge: Judge) -> LatencyLimits | None:
-    """Return what slow means to a criterion that counts slow requests; None for any other."""
-    return judge.limits if isinstance(judge, TailJudge) else None
-
-
-def _window_factor(judge: Judge) -> float:
-    """Return how many periods that are read the bound of a count is for."""
-    if isinstance(judge, SequentialJudge) and judge.mean_count is not None:
-        return float(judge.criterion.window.total_seconds()) / judge.period_s
-    return 1.0
+    counts_slow = isinstance(judge, TailJudge) and judge.limits is not None
+    return TraceForm.SHARE if counts_slow else TraceForm.LEVEL
 
 
 def limit_of(judge: Judge, span: WeightSpan) -> float | None:
     """Return the bound of a criterion at one step, in the form of its trace."""
-    one, limits = judge.criterion.window_value, _limits(judge)
+    one = judge.criterion.window_value
     if isinstance(one.measured, Ratio) and one.measured.judges_failures:
         return judge.allowed_failures
     if one.follows_weight:
@@ -287,8 +278,8 @@ def limit_of(judge: Judge, span: WeightSpan) -> float | None:
         return judge.bound
     if one.window is None:
         return None  # for all requests of a step, and the trace is by window
-    if limits is not None and isinstance(judge, TailJudge):
-        return None if limits.control_metric else float(judge.allowed_slow_share)
+    if isinstance(judge, TailJudge) and judge.limits is not None:
+        return None if judge.limits.control_metric else float(judge.allowed_slow_share)
     return _stored_limit(judge, one)
 
 

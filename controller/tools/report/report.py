@@ -142,8 +142,7 @@ class RolloutHistory:
         links, series = Links(), RecordedSeries(len(rollout.policy.steps))
 
         def passing() -> Iterator[Entry]:
-            for entry in links.checked(entries):
-                series.add(entry)
+            for entry in series.passing(links.checked(entries)):
                 self.findings |= findings_of(entry)
                 self.acts += acts([entry])
                 body = entry.body
