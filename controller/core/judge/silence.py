@@ -206,9 +206,8 @@ def _counts(rollout: Rollout, observation: Observation) -> Iterator[tuple[str, S
 
 def _counts_at_100(policy: Policy, name: str) -> bool:
     """Tell whether a metric counts the canary, also once the canary gets all requests."""
-    target, source = policy.target, policy.target.counted_by
-    counted = target.requests_counted_by(policy.metrics[name])
-    ends = source is not None and bool(source.whole) and counted == "canary"
+    source = policy.target.counted_by
+    ends = source is not None and source.ends_at_100(policy.metrics[name])
     return policy.counts.get(name) != "stable" and not ends
 
 

@@ -75,8 +75,8 @@ def stable_counterpart(policy: Policy, metric: Metric) -> Metric | None:
 
     None where `metric` is not of the canary, as the target of the policy counts it.
     """
-    canary, stable = _own_dimensions(policy)
-    if not canary or dict(metric.dimensions) != canary:
+    canary, stable = _own_dimensions(policy, metric)
+    if not (canary and stable) or dict(metric.dimensions) != canary:
         return None
     return policy.target.at_zero(metric.model_copy(update={"dimensions": stable}))
 
@@ -89,7 +89,7 @@ def has_proven_dimensions(
     The target itself has them, or one of the metrics `with_data` of the same namespace. Or it is
     known that they name a path, and one of `listed` differs in the path alone, not in the flag.
     """
-    own = [dimension for dimension in _own_dimensions(policy) if dimension]
+    own = [dimension for dimension in _own_dimensions(policy, metric) if dimension]
     if dict(metric.dimensions) in own or any(
         (one.place, one.dimensions) == (metric.place, metric.dimensions) for one in with_data
     ):
@@ -102,10 +102,13 @@ def has_proven_dimensions(
     )
 
 
-def _own_dimensions(policy: Policy) -> tuple[Dimensions, Dimensions]:
-    """Return the dimensions by which AWS counts the canary and the stable path of the target."""
+def _own_dimensions(policy: Policy, metric: Metric) -> tuple[Dimensions, Dimensions]:
+    """Return the dimensions by which AWS counts the canary and the stable path of the target.
+
+    Both are empty where `metric` is of another namespace, whose dimensions mean what they may.
+    """
     source = policy.target.counted_by
-    if source is None:
+    if source is None or metric.namespace != source.metrics.namespace:
         return {}, {}
     counts = (source.count("Any", one) for one in (source.dimensions, source.stable))
     canary, stable = (count.resolved(policy.target.values).dimensions for count in counts)

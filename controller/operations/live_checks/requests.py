@@ -223,11 +223,8 @@ def _on_stable_path(policy: Policy, name: str) -> Metric | None:
 
     A metric of both paths counts the stable path while the weight is 0.
     """
-    metric, source = policy.metrics[name].resolved(policy.target.values), policy.target.counted_by
-    if policy.counts[name] == "both":
-        return metric
-    is_own = source is not None and source.stable and metric.namespace == source.metrics.namespace
-    return stable_counterpart(policy, metric) if is_own else None
+    metric = policy.metrics[name].resolved(policy.target.values)
+    return metric if policy.counts[name] == "both" else stable_counterpart(policy, metric)
 
 
 def _rounded_up(share: float) -> float:

@@ -211,13 +211,19 @@ def test_a_loss_stays_until_the_weight_is_lower_and_rolls_nothing_back() -> None
     assert ConditionKind.SILENT not in lowered.conditions
 
 
-def test_a_metric_that_ends_at_100_by_design_is_not_silent() -> None:
+@cases("namespace, minute", {
+    "a metric of AWS, which ends there": ("AWS/Lambda", None),
+    "a metric of the application, which does not": ("Shop", 5 + SETTLED),
+})  # fmt: skip
+def test_a_metric_that_ends_at_100_by_design_is_not_silent(
+    namespace: str, minute: int | None
+) -> None:
     """AWS counts no version of an alias by itself once one version has all requests."""
     alias = {"kind": "lambda-alias", "function": "handler", "alias": "live",
              "canary": "2", "stable": "1"}  # fmt: skip
     by_version = {"FunctionName": "handler", "Resource": "handler:live", "ExecutedVersion": "2"}
     metrics = {
-        name: {"namespace": "AWS/Lambda", "name": name, "statistic": "Sum",
+        name: {"namespace": namespace, "name": name, "statistic": "Sum",
                "dimensions": by_version, "missing": "zero"}
         for name in ("requests", "errors")
     }  # fmt: skip
@@ -226,7 +232,7 @@ def test_a_metric_that_ends_at_100_by_design_is_not_silent() -> None:
     by_alias = with_facts(
         at_weight(100, policy=a_policy(**parts)), intervals=ended.evidence.intervals
     )
-    assert first_alarm(by_alias, counted(BUSY)) is None
+    assert first_alarm(by_alias, counted(BUSY)) == minute
 
 
 def _silence() -> str:

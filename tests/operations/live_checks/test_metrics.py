@@ -232,6 +232,16 @@ def test_the_stable_path_is_measured_where_the_canary_has_no_requests_yet() -> N
     assert counterpart.dimensions == alias.metrics["live_duration"].dimensions  # as AWS has it at 0
 
 
+@pytest.mark.parametrize("shipped", ["alb-weights", "lambda-alias"])
+def test_a_metric_of_another_namespace_is_not_counted_by_the_target(shipped: str) -> None:
+    """An application may use AWS's dimensions for metrics that are counted in another way."""
+    policy = load(Path(f"policies/{shipped}.yaml"))
+    policy = policy.resolved(policy.target.rehearsed())
+    own = policy.metrics["requests"].model_copy(update={"namespace": "Shop"})
+    assert stable_counterpart(policy, own) is None
+    assert not has_proven_dimensions(policy, own, [])
+
+
 # --- Bounds ---------------------------------------------------------------------------------------
 
 
