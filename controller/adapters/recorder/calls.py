@@ -5,9 +5,17 @@ was. A function or an alias is written under its RevisionId, so what another pro
 meanwhile is kept; a rule has no such condition. An environment that cannot be read is never
 written: the API replaces it as a whole.
 
-IAM: reads are on every resource, because nothing is named beforehand. Writes are on resources with
-the tag rolloutctl-recording: lambda:UpdateFunctionConfiguration, lambda:UpdateAlias and
-elasticloadbalancing:ModifyRule.
+IAM: on every resource, because nothing is named beforehand: appconfig:ListApplications,
+appconfig:ListDeploymentStrategies, appconfig:ListDeployments, appconfig:ListEnvironments,
+cloudformation:DescribeStacks, cloudwatch:DescribeAlarms, cloudwatch:GetMetricData,
+cloudwatch:ListMetrics, dynamodb:DescribeTable,
+elasticloadbalancing:DescribeListeners, elasticloadbalancing:DescribeLoadBalancers,
+elasticloadbalancing:DescribeRules, elasticloadbalancing:DescribeTargetHealth,
+iam:SimulatePrincipalPolicy, lambda:GetAlias, lambda:GetFunctionConfiguration,
+lambda:GetProvisionedConcurrencyConfig, lambda:ListAliases, lambda:ListFunctions,
+lambda:ListProvisionedConcurrencyConfigs, lambda:ListVersionsByFunction, logs:FilterLogEvents. On
+resources with the tag rolloutctl-recording: lambda:UpdateFunctionConfiguration, lambda:UpdateAlias
+and elasticloadbalancing:ModifyRule.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
