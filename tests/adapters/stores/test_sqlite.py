@@ -374,7 +374,7 @@ def test_an_old_sqlite_asks_for_a_newer_python(path: Path, monkeypatch: pytest.M
 
 
 def test_a_file_takes_no_requests_because_it_has_no_roles(path: Path) -> None:
-    store = SqliteStore(path)
-    with pytest.raises(UsageError, match="rollouts in a file take no requests"):
-        store.request_rollback("checkout#1", "it looks bad")
-    assert store.owners_and_requests([LOCK], ["checkout#1"]) == ({}, {})
+    with SqliteStore(path) as store:
+        with pytest.raises(UsageError, match="rollouts in a file take no requests"):
+            store.request_rollback("checkout#1", "it looks bad")
+        assert store.owners_and_requests([LOCK], ["checkout#1"]) == ({}, {})
