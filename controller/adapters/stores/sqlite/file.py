@@ -261,10 +261,13 @@ def unwritable_copy(path: Path, error: sqlite3.Error) -> UnwritableCopy:
         factory=UnwritableCopy,
         check_same_thread=False,
     )
-    _read_into(copy, path)
-    if _has_wal(path) or path.stat().st_mtime_ns != before:
+    try:
+        _read_into(copy, path)
+        if _has_wal(path) or path.stat().st_mtime_ns != before:
+            raise error
+    except BaseException:
         copy.close()
-        raise error
+        raise
     copy.why = why
     return copy
 
