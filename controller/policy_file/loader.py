@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from controller.core.policy import BurnRate, Criterion, Metric, Policy, Threshold, aws_metrics
 from controller.core.policy.aws_metrics import has_one_publisher
-from controller.core.policy.comparison import Level, Ratio
+from controller.core.policy.comparison import Ratio
 from controller.core.policy.field_types import Model
 from controller.core.policy.metric_uses import Reference
 from controller.core.units import format_duration, format_percent
@@ -160,7 +160,7 @@ def warnings(policy: Policy) -> Iterator[PolicyMistake]:
                 f"more: bake for {format_duration(_SHORTEST_BAKE)} or more"
             )
             yield PolicyMistake(("steps", index, "bake"), text)
-    yield from _steps_of_arrivals(policy)
+    yield from _steps_without_failures(policy)
     yield from _versions_at_100(policy)
 
 
@@ -171,9 +171,12 @@ def _metrics_of_criteria(policy: Policy) -> Iterator[PolicyMistake]:
             yield PolicyMistake(("criteria", name, "max"), message)
         if isinstance(criterion, BurnRate):
             yield from _burn_rates_out_of_reach(name, criterion)
-        for one in criterion.references:
-            if message := _miscount(one, policy.metrics[one.metric]):
-                yield PolicyMistake(("criteria", name, *one.place), message)
+        elif field := _share_out_of_reach(criterion):
+            text = "no share is above 100%, so it never fails"
+            yield PolicyMistake(("criteria", name, field), text)
+        for named in criterion.references:
+            if message := _miscount(named, policy.metrics[named.metric]):
+                yield PolicyMistake(("criteria", name, *named.place), message)
 
 
 def _miscount(named: Reference, metric: Metric) -> str:
@@ -193,16 +196,20 @@ def _miscount(named: Reference, metric: Metric) -> str:
 def _bound_out_of_reach(policy: Policy, criterion: Threshold) -> str:
     """Return why the largest value that passes is hardly ever exceeded; empty: it may be."""
     metric = policy.metrics[criterion.metric]
-    if criterion.max is None or criterion.max < 1:
+    if criterion.max is None or criterion.max < 1 or criterion.per is not None:
         return ""
     if metric.statistic == "Average" and aws_metrics.is_share(metric):
         return f"the Average of {metric.name} is a share of requests, so never above 1"
-    if criterion.per is not None:
-        return "no share is above 100%, so it never fails"
     if aws_metrics.is_in_seconds(metric) and criterion.max > _IDLE_TIMEOUT_S:
         meant = f"for {criterion.max:g} ms write {criterion.max / 1000:g}"
         return f"{metric.name} is in seconds, and by default none takes over a minute: {meant}"
     return ""
+
+
+def _share_out_of_reach(criterion: Criterion) -> str:
+    """Return the field of a largest share that no share is above; empty: there is none."""
+    shares = [one for one in criterion.comparisons if isinstance(one.measured, Ratio)]
+    return next((one.field for one in shares if one.is_maximum and one.bound >= 1), "")
 
 
 def _burn_rates_out_of_reach(name: str, criterion: BurnRate) -> Iterator[PolicyMistake]:
@@ -243,26 +250,24 @@ def _own_ratios(policy: Policy) -> Iterator[PolicyMistake]:
                     yield PolicyMistake(("criteria", name, *place), message)
 
 
-def _steps_of_arrivals(policy: Policy) -> Iterator[PolicyMistake]:
-    """Yield a warning for each step whose gate sees that requests arrive, and not how they end."""
+def _steps_without_failures(policy: Policy) -> Iterator[PolicyMistake]:
+    """Yield a warning for each step whose gate reads nothing that failed requests would change."""
     for index, step in enumerate(policy.steps):
         gating = [one for one in policy.gate(index).values() if one.gating]
-        if gating and all(map(_sees_arrivals, gating)):
+        if gating and all(map(_sees_no_failures, gating)):
             message = (
-                "the gate of this step only sees that requests arrive: a canary that fails all of "
-                "them would pass. Add a criterion on failures"
+                "no criterion of this step sees how requests end: a canary that fails all of them "
+                "would pass. Add a criterion on failures"
             )
             yield PolicyMistake(
                 ("steps", index, "criteria" if step.criteria else "weight"), message
             )
 
 
-def _sees_arrivals(criterion: Criterion) -> bool:
-    """Tell whether `criterion` judges which requests arrive, and not how they end."""
-    measured = [comparison.measured for comparison in criterion.comparisons]
-    return bool(measured) and all(
-        isinstance(one, Level | Ratio) and one.counts == "requests" for one in measured
-    )
+def _sees_no_failures(criterion: Criterion) -> bool:
+    """Tell whether `criterion` reads metrics, and none that failed requests would change."""
+    judged = criterion.judged
+    return bool(judged) and not any(one.use.shows_failures for one in judged)
 
 
 def _versions_at_100(policy: Policy) -> Iterator[PolicyMistake]:

@@ -10,6 +10,7 @@ import pytest
 
 from controller.policy_file.loader import UNANSWERED, warnings
 from controller.policy_file.mistake import PolicyMistake
+from controller.testing import installed
 from tests.support.parsed import PolicyProblems, parse
 from tests.support.policies import changed
 from tests.tables.strangers import RIGHT, WRONG, document, row_id
@@ -107,6 +108,24 @@ def test_what_can_never_fail_is_warned_about(
     policy = parse(document({**base, "change": {}}))
     assert list(warnings(policy)) == []
     assert place in [one.place for one in found({**base, "change": change})]
+
+
+@pytest.mark.parametrize(
+    ("most", "places"),
+    [
+        ("5%", [("steps", 0, "criteria")]),
+        ("100%", [("criteria", "retries", "max"), ("steps", 0, "criteria")]),
+    ],
+)
+def test_a_kind_of_another_package_is_warned_about_alike(
+    most: str, places: list[tuple[str | int, ...]]
+) -> None:
+    criterion = {"kind": "retried", "retries": "retries", "total": "requests", "max": most}
+    retries = {"namespace": "Shop", "name": "Retries", "statistic": "Sum"}
+    row = {"id": "", "base": "rest", "change": {"metrics.retries": retries,
+        "criteria.retries": criterion, "steps.0.criteria": ["retries"]}}  # fmt: skip
+    with installed("rolloutctl.criteria", {"retried": "tests.support.retried:Retried"}):
+        assert [one.place for one in found(row)] == places
 
 
 def test_failures_of_a_target_group_are_warned_about() -> None:

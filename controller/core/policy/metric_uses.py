@@ -21,6 +21,8 @@ from controller.core.policy.targets import TargetSpec
 from controller.immutable import Immutable
 
 Purpose: TypeAlias = Literal["judged", "compared", "frozen"]
+# What a metric measures, where the field that names it tells.
+Measures: TypeAlias = Literal["requests", "failures", "successes", "latency"]
 # A place inside a criterion.
 Place: TypeAlias = tuple[str | int, ...]
 
@@ -35,12 +37,17 @@ class MetricUse(Immutable):
     """
 
     purpose: Purpose = "judged"
-    measures: Literal["requests", "failures", "successes", "latency", ""] = ""
+    measures: Measures | Literal[""] = ""
 
     @property
     def is_count(self) -> bool:
         """True where such a metric counts requests, or some of them."""
-        return self.measures in ("requests", "failures", "successes")
+        return self.measures not in ("latency", "")
+
+    @property
+    def shows_failures(self) -> bool:
+        """True where a canary that fails its requests may change such a metric."""
+        return self.measures in ("failures", "successes", "latency", "")
 
 
 MetricName: TypeAlias = Annotated[Name, MetricUse()]

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from controller.testing import installed
 from controller.tools.monitoring.resources import Dashboard, Widget
 from controller.tools.monitoring.wanted_stack import desired_monitoring
 from tests.tools.monitoring.watched import CRITERIA, FROZEN, METRICS, a_watched
@@ -85,6 +86,13 @@ def test_a_share_is_a_line_without_a_bound_which_follows_the_weight() -> None:
     ]
     assert others.bounds == ()
     assert others.lines[-1].expression == "100 * m1 / (m1 + m2)"
+
+
+def test_a_share_of_what_is_no_failure_is_not_among_the_error_rates() -> None:
+    retried = {"kind": "retried", "retries": "throttles", "total": "requests", "max": "5%"}
+    with installed("rolloutctl.criteria", {"retried": "tests.support.retried:Retried"}):
+        drawn = drawn_alone(retried).widgets
+    assert {widget.title for widget in drawn if bounds(widget)} == {"Other criteria"}
 
 
 def test_what_is_in_no_graph_is_named_in_the_text() -> None:

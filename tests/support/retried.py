@@ -1,0 +1,29 @@
+"""A kind of criterion of another package, which judges a share of requests and no failures."""
+
+from typing import Annotated, Literal
+
+from controller.core.policy.comparison import Comparison, Ratio
+from controller.core.policy.judge_settings import MeasuredCriterion
+from controller.core.policy.metric_uses import RequestsMetric
+from controller.core.units import PercentUpTo
+
+
+class Retried(MeasuredCriterion):
+    """The share of requests that are retries is at most `max`."""
+
+    kind: Literal["retried"]
+    retries: RequestsMetric
+    total: RequestsMetric
+    max: Annotated[float, PercentUpTo("100%")]
+
+    @property
+    def bound(self) -> float:
+        return self.max
+
+    @property
+    def subject(self) -> str:
+        return f"{self.retries} of {self.total}"
+
+    def compares(self) -> tuple[Comparison, ...]:
+        share = Ratio((self.retries,), (self.total,))
+        return (Comparison(share, self.max, is_maximum=True, window=self.window, field="max"),)
