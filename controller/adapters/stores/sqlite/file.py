@@ -4,7 +4,7 @@ import os
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -261,13 +261,12 @@ def unwritable_copy(path: Path, error: sqlite3.Error) -> UnwritableCopy:
         factory=UnwritableCopy,
         check_same_thread=False,
     )
-    try:
+    with ExitStack() as on_error:
+        on_error.callback(copy.close)
         _read_into(copy, path)
         if _has_wal(path) or path.stat().st_mtime_ns != before:
             raise error
-    except BaseException:
-        copy.close()
-        raise
+        on_error.pop_all()
     copy.why = why
     return copy
 
