@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 from controller.core.policy.field_types import Form, Model
 from controller.core.policy.kind_registry import KIND_ABSENT, KIND_UNKNOWN, KindError, Registry
 from controller.core.policy.model import Policy
+from controller.core.policy.notify import CHANNELS
 from controller.core.units import quote_value
 from controller.immutable import replace
 from controller.policy_file import yaml_file
@@ -250,7 +251,7 @@ _NUMBER = re.compile(r"([0-9]{1,9}) ?%?")
 _ELSEWHERE: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         **dict.fromkeys(
-            ("notifications", "notification", "alerts", "slack", "sns"),
+            ("notifications", "notification", "alerts", *CHANNELS.built_in),
             ("notify", "messages go to the channels in `notify`"),
         ),
         **dict.fromkeys(

@@ -1,27 +1,33 @@
 """Every kind of channel is on every surface: those of rolloutctl and those of other packages."""
 
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
 from controller.adapters.iam.permission import TRAFFIC_JOBS, Permission
 from controller.core.message import Message, RecipientList
 from controller.core.policy import Channel, Policy
 from controller.core.policy.field_types import AwsLocation
+from controller.core.policy.kind_registry import STORED
 from controller.core.policy.notify import CHANNELS
 from controller.core.rollout import Rollout
+from controller.core.stored_formats import POLICY_FIELDS
 from controller.errors import DeliveryError, PolicyError
 from controller.policy_file.loader import loads
 from controller.policy_file.schema import explain_field, policy_schema
-from controller.ports.account import Account
+from controller.ports.account import Account, Egress
 from controller.render.page import plain_text
 from controller.testing import installed, rehearse
 from controller.tools.doctor.checks import recipients_check
 from controller.tools.iam.policy_document import Job, iam_policy, packages_of
 from controller.tools.plan.page import Plan, PlanAnswer, plan_data, plan_page
+from tests.adapters.notifiers.channels import a_message, rolled_back_rollout
 from tests.examples.test_dynamodb_flag import POLICY as FLAG_POLICY
+from tests.support.accounts import OneClientAccount
 from tests.support.rollouts import NOON
 
 IAM: Final = (Permission("sqs:SendMessage", "{queue}", TRAFFIC_JOBS),)
@@ -54,6 +60,9 @@ CASES: Mapping[str, tuple[str, str]] = {
     ),
     "queue": ("queue: news", "arn:aws:sqs:eu-central-1:123456789012:news"),
 }
+
+WITH_SECRET = [kind for kind, (written, _) in CASES.items() if "secret" in written]
+SECRET = "T000-B000-hunter2"
 
 
 class QueueChannel(Channel):
@@ -151,6 +160,43 @@ def test_a_rehearsal_shows_what_it_would_get(kind: str) -> None:
     assert {name for name, _ in rehearse(policy).messages} == {channel.display_name}
 
 
+@pytest.mark.parametrize("kind", WITH_SECRET)
+def test_no_error_has_its_secret_and_no_other_host_is_called(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called = []
+
+    def refuse(host: object, *_: object, **__: object) -> None:
+        called.append(host)
+        raise OSError("no such host")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    account = OneClientAccount(secret=lambda _: f"https://evil.example/{SECRET}", egress=Egress())
+    (channel,) = policy_with(kind).notify or ()
+    with pytest.raises(DeliveryError) as refused:
+        channel.deliver(account, rolled_back_rollout(), a_message())  # type: ignore[attr-defined]
+    assert SECRET not in str(refused.value)
+    assert "evil.example" not in called
+
+
+def test_each_kind_of_rolloutctl_is_a_hint_where_it_is_written_as_a_key() -> None:
+    for kind in CHANNELS.built_in:
+        with pytest.raises(PolicyError, match="messages go to the channels in `notify`"):
+            loads(f"{POLICY}{kind}: news\n", "p.yaml")
+
+
+def test_a_stored_channel_of_a_package_whose_name_is_built_in_now_can_be_read() -> None:
+    """It is read and sends nothing: the rollout that names it goes on."""
+    of_package = {"kind": "sns", "webhook": {"secret": "chat"}, "host": "chat.example"}
+    reader = TypeAdapter(Annotated[Any, CHANNELS])
+    with pytest.raises(ValidationError):
+        reader.validate_python(of_package, context=STORED)  # damaged
+    kinds = {"sns": "tests.examples.teams_channel:TeamsChannel"}
+    with installed("rolloutctl.notifiers", kinds):
+        channel = reader.validate_python(of_package, context=STORED)
+    assert channel.model_dump(mode="json") == {**of_package, "min_severity": None}
+
+
 @pytest.mark.parametrize("kind", CHANNELS.built_in)
 def test_the_pages_describe_it(kind: str) -> None:
     policy_page = Path("docs/policy.md").read_text()
@@ -159,3 +205,9 @@ def test_the_pages_describe_it(kind: str) -> None:
     security = Path("docs/contributors/security-model.md").read_text()
     printed = security.partition("| where | what is done there |")[2]
     assert f"| {kind}" in printed.lower()
+    assert f"- {{kind: {kind}, " in policy_page.partition("\n## Notifications\n")[2]
+    if (since := POLICY_FIELDS.get(f"notify.*.kind.{kind}")) is not None:
+        stores = Path("docs/stores.md").read_text().partition(f" Format {since} adds ")[2]
+        assert f"`{kind}`" in stores.splitlines()[0]
+        assert f"`{kind}`" in policy_page.partition("\n### Places of secrets\n")[2]
+        assert f"`{kind}`" in Path("deploy/README.md").read_text()

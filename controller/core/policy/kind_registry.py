@@ -203,9 +203,11 @@ class Registry(Generic[M]):
         try:
             return model.model_validate(value, context=info.context)
         except ValidationError:
-            if info.context != STORED or kind in self.built_in:
+            # A built-in kind takes what it stored, unless a package had the name before it.
+            if info.context != STORED or (kind in self.built_in and kind not in self._installed()):
                 raise
-            problem = f"the installed {self.family} kind {kind!r} does not take the stored value"
+            whose = "built-in" if kind in self.built_in else "installed"
+            problem = f"the {whose} {self.family} kind {kind!r} does not take the stored value"
             return self._placeholder.of(value, problem)  # type: ignore[return-value] # an M
 
 
