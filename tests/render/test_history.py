@@ -1,11 +1,14 @@
 """Histories as lines, timelines and data."""
 
+from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from controller.core.history import finding_data
-from controller.render.history import history_blocks, timeline, weight_change_text
+from controller.core.history import Digests, finding_data
+from controller.operations.recorded.exposure import Exposure
+from controller.render.history import history_blocks, history_data, timeline, weight_change_text
 from controller.render.page import plain_text
 from tests.support.cases import cases
 from tests.support.core import Entry, Verb
@@ -122,3 +125,18 @@ def test_findings_are_below_what_they_decided_unless_its_sentence_has_them(
 })  # fmt: skip
 def test_the_weight_is_that_after_the_entry(kind: str, facts: Any, shown: str) -> None:
     assert weight_change_text(entry(kind, "so it is", **facts)) == shown
+
+
+def test_a_document_takes_the_entries_one_by_one() -> None:
+    """A history of 100,000 entries is never held at once."""
+    taken = []
+
+    def entries() -> Iterator[Entry]:
+        for text in ("a", "b"):
+            taken.append(text)
+            yield entry("applied", text)
+
+    digests, cost = Digests("d", "d", "d"), Exposure(timedelta())
+    document = history_data("checkout#1", entries(), digests, cost, intact=True)
+    assert next(iter(document.entries)).sentence == "a"
+    assert taken == ["a"]

@@ -7,6 +7,7 @@ import pytest
 from controller.adapters.notifiers import eventbridge, pagerduty, slack, sns
 from controller.core.message import Message, Severity
 from controller.core.policy import Channel
+from controller.core.policy.notify import CHANNELS
 from controller.core.rollout import Rollout
 from controller.errors import DeliveryError
 from controller.operations.checks import Check, CheckLevel, exit_status
@@ -104,9 +105,17 @@ def test_the_message_says_test_and_names_who_sent_it_and_no_rollout() -> None:
 
 def test_no_channel_can_take_it_for_news_of_a_rollout() -> None:
     rollout, message = the_message()
-    assert sns.subject(message, rollout).startswith("[TEST, critical] ")
-    assert slack.blocks(rollout, message)["text"].startswith("CRITICAL: TEST of the channels")
-    assert pagerduty.event_of("trigger", rollout, message)["payload"]["summary"].startswith("TEST")
+    post = slack.blocks(rollout, message)["text"]
+    headlines = {
+        "sns": (sns.subject(message, rollout), "[TEST, critical] "),
+        "slack": (post, "CRITICAL: TEST of the channels"),
+        "slack-bot": (post, "CRITICAL: TEST of the channels"),
+        "pagerduty": (
+            pagerduty.event_of("trigger", rollout, message)["payload"]["summary"], "TEST",
+        ),
+        "eventbridge": (eventbridge.detail(rollout, message).partition('"kind": ')[2], '"test"'),
+    }  # fmt: skip
+    assert headlines.keys() == CHANNELS.built_in.keys()
+    assert all(text.startswith(begin) for text, begin in headlines.values())
     data = event_data(rollout, message)
     assert (data["kind"], data["phase"], data["next"]) == ("test", "none", "nothing")
-    assert '"kind": "test"' in eventbridge.detail(rollout, message)
