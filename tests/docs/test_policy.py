@@ -11,15 +11,8 @@ from typing import Any, Final, get_args
 import pytest
 
 from controller import cli
-from controller.adapters.notifiers.eventbridge import EventBridgeChannel
-from controller.adapters.notifiers.pagerduty import PagerDutyChannel
-from controller.adapters.notifiers.slack import SlackBotChannel, SlackChannel
-from controller.adapters.notifiers.sns import SnsChannel
 from controller.core.policy.comparison import ConcurrentBaseline, FixedBaseline, FrozenBaseline
 from controller.core.policy.criteria import CRITERIA
-from controller.core.policy.criteria.alarms_logs_signoffs import Alarm, Attestation, LogEvents
-from controller.core.policy.criteria.measured import LatencyIncrease, SuccessRate, Threshold
-from controller.core.policy.criteria.traffic import BurnRate, Share, Traffic
 from controller.core.policy.field_types import Model
 from controller.core.policy.freeze import DailyWindow, DateWindow, Freeze, WeeklyWindow
 from controller.core.policy.hooks import Hooks, HttpsHook, LambdaHook
@@ -66,24 +59,12 @@ MODELS: dict[str, type[Model]] = {
     "weekly": WeeklyWindow,
     "daily": DailyWindow,
     "dates": DateWindow,
-    "sns": SnsChannel,
-    "slack": SlackChannel,
-    "slack_bot": SlackBotChannel,
-    "pagerduty": PagerDutyChannel,
-    "eventbridge": EventBridgeChannel,
+    **{kind.replace("-", "_"): CHANNELS.model(kind) for kind in CHANNELS.built_in},
     "kept": SecretReference,
     "hooks": Hooks,
     "lambda": LambdaHook,
     "https": HttpsHook,
-    "success_rate": SuccessRate,
-    "latency_increase": LatencyIncrease,
-    "threshold": Threshold,
-    "traffic": Traffic,
-    "share": Share,
-    "burn_rate": BurnRate,
-    "alarm": Alarm,
-    "log_events": LogEvents,
-    "attestation": Attestation,
+    **{kind: CRITERIA.model(kind) for kind in CRITERIA.built_in},
     "fixed": FixedBaseline,
     "frozen": FrozenBaseline,
     "concurrent": ConcurrentBaseline,
@@ -117,11 +98,13 @@ def explanation(title: str) -> str:
 
 def section(title: str) -> str:
     """Return the text of the reference from a heading to the next of its level or above."""
-    level, start = next(
-        (len(match[1]), match.end())
-        for match in re.finditer(r"^(#+) (.*)$", TEXT, re.MULTILINE)
-        if match[2] == title
+    heading = re.search(rf"^(#+) {re.escape(title)}$", TEXT, re.MULTILINE)
+    assert heading, (
+        f"docs/policy.md has no section `### {title}`: write one, link it at the top, and put the "
+        f"markers of its table into it, <!-- fields of {title}: python -m tests.docs.tables --> "
+        "and <!-- end -->"
     )
+    level, start = len(heading[1]), heading.end()
     end = re.search(rf"^#{{1,{level}}} ", TEXT[start:], re.MULTILINE)
     return TEXT[start : start + end.start()] if end else TEXT[start:]
 
@@ -154,6 +137,11 @@ def test_the_error_lines_are_those_of_the_file_above() -> None:
 
 def test_the_table_of_defaults_is_the_models() -> None:
     rows = re.findall(r"^\| `([\w.]+)` \| (none|`[^`]+`) \| (.+) \|$", DEFAULTS, re.MULTILINE)
+    missing = dict(defaults()).keys() - {field for field, _, _ in rows}
+    assert not missing, (
+        f"docs/contributors/defaults.md has no row for {', '.join(sorted(missing))}: write each, "
+        "with its default and why it is that"
+    )
     assert {field: default for field, default, _ in rows} == dict(defaults())
     assert len(rows) == len(list(defaults()))
     assert all(reason.endswith(".") for _, _, reason in rows)

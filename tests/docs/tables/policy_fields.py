@@ -5,6 +5,7 @@ from functools import cache, partial
 from typing import Final
 
 from controller.core.policy.criteria import CRITERIA
+from controller.core.policy.metric_uses import references_in
 from controller.core.policy.notify import CHANNELS
 from controller.policy_file.schema import FieldHelp, policy_fields
 
@@ -36,7 +37,6 @@ _SECRETS: Final = (
     "slack-bot.token",
     ".routing_key",
 )
-_METRICS: Final = ("metric", "total", "per", "control", "failures", "successes")
 
 # The tables: the name of each, and where its fields are.
 _PLACES: Final = {
@@ -88,12 +88,22 @@ def _row(field: FieldHelp) -> list[str]:
     return [f"`{field.name}`", value, meaning]
 
 
+def _names_metrics(field: FieldHelp) -> bool:
+    """Tell whether `field` of a criterion names metrics, as the type of the field says."""
+    section, _, kind = field.path.rpartition(".")[0].partition(".")
+    if section != "criteria" or kind not in CRITERIA.built_in:
+        return False
+    model = CRITERIA.model(kind)
+    filled = dict.fromkeys(model.model_fields, "a name")
+    return any(one.place == (field.name,) for one in references_in(model, filled))
+
+
 def _value(field: FieldHelp) -> str:
     if field.path in _SECTIONS:
         return _SECTIONS[field.path]
     if field.path.endswith(_SECRETS):
         return "[a secret](#places-of-secrets)"
-    if field.name in _METRICS and "pattern" not in field.text and "text" in field.form:
+    if _names_metrics(field):
         return "metrics" if field.form.startswith("list") else "metric"
     if field.path.startswith("hooks.") and "lambda" in field.form:
         return "list of hooks"
