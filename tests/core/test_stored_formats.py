@@ -5,8 +5,17 @@ import json
 import pytest
 
 from controller.core import stored_formats
+from controller.core.policy.criteria import CRITERIA
+from controller.core.policy.notify import CHANNELS
+from controller.core.policy.sources import SOURCES
 from controller.core.policy.sources.prometheus import PrometheusSource
-from controller.core.stored_formats import may_have, newer_policy_fields, written_format
+from controller.core.policy.targets import TARGETS
+from controller.core.stored_formats import (
+    POLICY_FIELDS,
+    may_have,
+    newer_policy_fields,
+    written_format,
+)
 from tests.support.cases import cases
 from tests.support.stage import short_policy
 
@@ -67,4 +76,32 @@ def test_each_newer_field_of_a_policy_is_one_that_a_policy_can_have() -> None:
     source = {"prometheus": "https://a.example.com", "token": place}
     metrics = {"more": {"source": PrometheusSource.model_validate(source).model_dump(mode="json")}}
     found = newer_policy_fields({**snapshot, "metrics": metrics}, 1)
-    assert found == stored_formats.POLICY_FIELDS
+    assert found == POLICY_FIELDS
+
+
+# The kinds of the first format, in which every version reads them. A later kind is not added here.
+FIRST_FORMAT = {
+    "criteria.*.kind": {
+        "success_rate", "latency_increase", "threshold", "traffic", "share", "burn_rate", "alarm",
+        "log_events", "attestation",
+    },
+    "target.kind": {"lambda-env", "lambda-alias", "alb-weights", "appconfig"},
+    "notify.*.kind": {"sns", "slack", "eventbridge"},
+    "metrics.*.source": {"prometheus"},
+}  # fmt: skip
+KINDS = {
+    "criteria.*.kind": CRITERIA,
+    "target.kind": TARGETS,
+    "notify.*.kind": CHANNELS,
+    "metrics.*.source": SOURCES,
+}
+
+
+@pytest.mark.parametrize("place", KINDS)
+def test_a_version_before_a_kind_never_reads_a_rollout_that_has_it(place: str) -> None:
+    later = [kind for kind in KINDS[place].built_in if kind not in FIRST_FORMAT[place]]
+    missing = [f"{place}.{kind}" for kind in later if f"{place}.{kind}" not in POLICY_FIELDS]
+    assert not missing, (
+        f"controller/core/stored_formats.py: POLICY_FIELDS has no row for {', '.join(missing)}: "
+        "add each with the format that comes next, which is NEWEST unless that is released"
+    )
