@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from controller.core.policy import Criterion, Policy
 from controller.core.policy.criteria import CRITERIA
 from controller.core.policy.field_types import Model
+from controller.core.policy.kind_registry import KindError
 from controller.core.policy.targets import TARGETS
 from controller.core.units import DurationRange, PercentUpTo, format_duration, format_percent
 from controller.errors import Flaw, PolicyError, StoreError
@@ -28,12 +29,8 @@ MAX_BYTES: Final = 64 << 10
 Act: TypeAlias = Literal["fix", "despite", "adopt", "retry", "promote", "set-weight", "keep"]
 """What overrides a check or a gate: options of a start, verbs, and `resume --keep`."""
 
-# The field that is the bound of a kind, and whether a larger value is a stricter one.
-_BOUNDS: Final = {
-    "success_rate": ("min", True),
-    "burn_rate": ("slo", True),
-    "latency_increase": ("max_increase", False),
-}
+# The fields that a rule can bound, and whether a larger value is a stricter one.
+_BOUNDS: Final = {"min": True, "max": False, "slo": True, "max_increase": False}
 _Weight: TypeAlias = Annotated[int, Field(ge=1, le=100, strict=True)]
 
 
@@ -44,7 +41,10 @@ class RequiredCriterion(Model):
 
     kind: str = Field(description="Kind of the criterion.")
     min: Annotated[float, PercentUpTo("100%")] | None = Field(
-        default=None, description="Of a success_rate: its `min` is at least this."
+        default=None, description="Of a kind with a smallest share: its `min` is at least this."
+    )
+    max: Annotated[float, PercentUpTo("100%")] | None = Field(
+        default=None, description="Of a kind with a largest share: its `max` is at most this."
     )
     max_increase: Annotated[float, PercentUpTo("1000%")] | None = Field(
         default=None, description="Of a latency_increase: its `max_increase` is at most this."
@@ -54,28 +54,24 @@ class RequiredCriterion(Model):
     )
 
     @model_validator(mode="after")
-    def _bound_of_the_kind(self) -> Self:
-        own = _BOUNDS.get(self.kind, ("", True))[0]
-        for field in ("min", "max_increase", "slo"):
-            if getattr(self, field) is not None and field != own:
+    def _bounds_of_the_kind(self) -> Self:
+        known = _percents_of(self.kind)
+        for field in self.bounds:
+            if known is not None and field not in known:
                 raise ValueError(f"`{field}` is no bound of {self.kind}")
         return self
 
     @property
-    def bound(self) -> tuple[str, float, bool] | None:
-        """The field of the bound, its value, and whether larger is stricter; None: any bound."""
-        field, is_minimum = _BOUNDS.get(self.kind, ("", True))
-        value = getattr(self, field, None)
-        return None if value is None else (field, value, is_minimum)
+    def bounds(self) -> dict[str, float]:
+        """The value of each field that is bounded; empty: any value will do."""
+        given = {field: getattr(self, field) for field in _BOUNDS}
+        return {field: value for field, value in given.items() if value is not None}
 
     @property
     def text(self) -> str:
         """What has to be there: `success_rate with a min of at least 99.9%`."""
-        if self.bound is None:
-            return self.kind
-        field, value, is_minimum = self.bound
-        limit = f"{'at least' if is_minimum else 'at most'} {format_percent(value)}"
-        return f"{self.kind} with a {field} of {limit}"
+        bounds = [f"a {field} of {_limit_text(field, one)}" for field, one in self.bounds.items()]
+        return f"{self.kind} with {' and '.join(bounds)}" if bounds else self.kind
 
     def problem(self, criterion: Criterion) -> tuple[str, str] | None:
         """Return the field of `criterion` that is not as required, and what it has to be.
@@ -84,14 +80,31 @@ class RequiredCriterion(Model):
         """
         if not criterion.gating:
             return "gates", "must not be false"
-        if self.bound is None:
-            return None
-        field, value, is_minimum = self.bound
-        own: float = getattr(criterion, field)
-        if own >= value if is_minimum else own <= value:
-            return None
-        limit = f"{'at least' if is_minimum else 'at most'} {format_percent(value)}"
-        return field, f"must be {limit}, not {format_percent(own)}"
+        for field, value in self.bounds.items():
+            own: float = getattr(criterion, field)
+            if own < value if _BOUNDS[field] else own > value:
+                return field, f"must be {_limit_text(field, value)}, not {format_percent(own)}"
+        return None
+
+
+def _percents_of(kind: str) -> set[str] | None:
+    """Return the fields of a kind of criterion that hold a percent; None: it cannot be read here.
+
+    Such a bound has one meaning for every criterion of the kind. That of a `threshold` does not.
+    """
+    try:
+        fields = CRITERIA.model(kind).model_fields
+    except KindError:
+        return None
+    return {
+        name
+        for name, field in fields.items()
+        if any(isinstance(mark, PercentUpTo) for mark in field.metadata)
+    }
+
+
+def _limit_text(field: str, value: float) -> str:
+    return f"{'at least' if _BOUNDS[field] else 'at most'} {format_percent(value)}"
 
 
 class Rules(Model):

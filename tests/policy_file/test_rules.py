@@ -10,6 +10,7 @@ from controller.errors import PolicyError, StoreError
 from controller.policy_file.loader import loads
 from controller.policy_file.rules import MAX_BYTES, Act, Rules, flaws_of, load_rules, stored_rules
 from controller.policy_file.template import shipped_names, shipped_text
+from controller.testing import installed
 from tests.support.cases import cases
 
 HEAD = 'version: 1\nowner: "platform team, #releases"\n'
@@ -137,6 +138,23 @@ def test_a_field_has_the_line_of_the_file_or_of_the_template_that_it_is_from(
     ]
 
 
+RETRIED = POLICY.replace(
+    "  look:", "  retries: {kind: retried, retries: failures, total: requests, max: 5%}\n  look:"
+).replace("criteria: [success,", "criteria: [success, retries,")
+
+
+@cases("rule, lines", {
+    "any": ("{kind: retried}", []),
+    "as strict": ("{kind: retried, max: 5%}", []),
+    "stricter": ("{kind: retried, max: 4%}", [
+        "criteria.retries.max: must be at most 4%, not 5% (rule criteria[0])",
+    ]),
+})  # fmt: skip
+def test_a_kind_of_another_package_is_bounded_by_its_share(rule: str, lines: list[str]) -> None:
+    with installed("rolloutctl.criteria", {"retried": "tests.support.retried:Retried"}):
+        assert broken(f"criteria: [{rule}]\n", RETRIED) == lines
+
+
 # --- the text -------------------------------------------------------------------------------------
 
 
@@ -162,6 +180,8 @@ def problems(folder: Path, text: str) -> list[str]:
         ("targets: [lambda]", "3:11: targets[0]: no kind of target is called 'lambda'"),
     "the bound of another kind":
         ("criteria: [{kind: success_rate, slo: 1%}]", "3:12: criteria[0]: `slo` is no bound of"),
+    "a bound that is no percent":
+        ("criteria: [{kind: traffic, min: 1%}]", "3:12: criteria[0]: `min` is no bound of traffic"),
     "a bound without its sign":
         ("criteria: [{kind: success_rate, min: 99.9}]", "3:38: criteria[0].min: expected a"),
     "a text that is no line": ('notify: "\\e[2J"', "3:9: notify: U+001B is not printable"),
