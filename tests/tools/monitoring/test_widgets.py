@@ -8,7 +8,7 @@ import pytest
 from controller.testing import installed
 from controller.tools.monitoring.resources import Dashboard, Widget
 from controller.tools.monitoring.wanted_stack import desired_monitoring
-from tests.tools.monitoring.watched import CRITERIA, FROZEN, METRICS, a_watched
+from tests.tools.monitoring.watched import CRITERIA, FROZEN, METRICS, a_watched, custom_metric
 
 
 def graphs(*names: str) -> dict[str, Widget]:
@@ -65,9 +65,9 @@ def test_a_bound_is_drawn_where_what_it_bounds_is(title: str, drawn: dict[str, f
     assert bounds(graphs()[title]) == drawn
 
 
-def drawn_alone(criterion: dict[str, Any]) -> Dashboard:
-    """Return the dashboard of a policy with this criterion, called `it`."""
-    policy = a_watched("busy", criteria={"it": criterion}, metrics=METRICS)
+def drawn_alone(criterion: dict[str, Any], **metrics: dict[str, Any]) -> Dashboard:
+    """Return the dashboard of a policy with this criterion, called `it`, and more metrics."""
+    policy = a_watched("busy", criteria={"it": criterion}, metrics={**METRICS, **metrics})
     return desired_monitoring(policy).dashboard
 
 
@@ -93,6 +93,18 @@ def test_a_share_of_what_is_no_failure_is_not_among_the_error_rates() -> None:
     with installed("rolloutctl.criteria", {"retried": "tests.support.retried:Retried"}):
         drawn = drawn_alone(retried).widgets
     assert {widget.title for widget in drawn if bounds(widget)} == {"Other criteria"}
+
+
+def test_the_requests_that_a_share_is_of_are_drawn_for_every_kind() -> None:
+    calls = custom_metric("Calls", "Sum", "canary")
+    shares = (
+        {"kind": "threshold", "metric": "throttles", "per": "calls", "max": "5%"},
+        {"kind": "retried", "retries": "throttles", "total": "calls", "max": "5%"},
+    )
+    with installed("rolloutctl.criteria", {"retried": "tests.support.retried:Retried"}):
+        for share in shares:
+            drawn = {one.title: one for one in drawn_alone(share, calls=calls).widgets}
+            assert "calls" in visible_labels(drawn["Requests"])
 
 
 def test_what_is_in_no_graph_is_named_in_the_text() -> None:
