@@ -266,8 +266,7 @@ def _steps_without_failures(policy: Policy) -> Iterator[PolicyMistake]:
 
 def _sees_no_failures(criterion: Criterion) -> bool:
     """Tell whether `criterion` reads metrics, and none that failed requests would change."""
-    judged = criterion.judged
-    return bool(judged) and not any(one.use.shows_failures for one in judged)
+    return bool(criterion.judged) and not criterion.shows_failures
 
 
 def _versions_at_100(policy: Policy) -> Iterator[PolicyMistake]:

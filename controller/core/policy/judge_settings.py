@@ -135,6 +135,11 @@ class Criterion(Model):
         return [one for one in self.references if one.use.purpose == "judged"]
 
     @property
+    def shows_failures(self) -> bool:
+        """True where a canary that fails its requests may change what is judged."""
+        return any(one.use.shows_failures for one in self.judged)
+
+    @property
     def windows_to_fail(self) -> int:
         """How many windows in a row it takes to fail."""
         return 1

@@ -262,8 +262,7 @@ class _Graphs:
 
     def draw_ratio(self, name: str, one: Comparison, ratio: Ratio) -> None:
         """Draw a share of failures, or another ratio, and its bound."""
-        judged = self._policy.criteria[name].judged
-        panel = self.errors if any(use.shows_failures for *_, use in judged) else self.others
+        panel = self.errors if self._policy.criteria[name].shows_failures else self.others
         lines = ratio_lines(self._policy, ratio, PERIOD_S)
         of = f" of {ratio.whole[0]}" if ratio.judges_failures else ""
         panel.formula_of(lines, f"{lines[-1].label}{of}")
