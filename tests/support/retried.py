@@ -1,8 +1,9 @@
-"""A kind of criterion of another package, which judges a share of requests and no failures."""
+"""Kinds of criteria of another package, which judge a share of requests and no failures."""
 
 from typing import Annotated, Literal
 
 from controller.core.policy.comparison import Comparison, Ratio
+from controller.core.policy.criteria.measured import Threshold
 from controller.core.policy.judge_settings import MeasuredCriterion
 from controller.core.policy.metric_uses import RequestsMetric
 from controller.core.units import PercentUpTo
@@ -27,3 +28,11 @@ class Retried(MeasuredCriterion):
     def compares(self) -> tuple[Comparison, ...]:
         share = Ratio((self.retries,), (self.total,))
         return (Comparison(share, self.max, is_maximum=True, window=self.window, field="max"),)
+
+
+class RetriedByEvidence(Threshold):
+    """The same, for either judge: a pass and a failure follow from the evidence of every minute."""
+
+    kind: Literal["retried_by_evidence"]  # type: ignore[assignment] # another kind, on purpose
+    metric: RequestsMetric
+    per: RequestsMetric

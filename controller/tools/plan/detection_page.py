@@ -9,7 +9,7 @@ from controller.core.judge.criteria.latency_increase_tail import MAX_EFFECTIVE_R
 from controller.core.judge.criterion_judge import CriterionJudge, judge_of
 from controller.core.judge.latency_tail import TailJudge
 from controller.core.policy import Criterion, Policy
-from controller.core.policy.comparison import Increase
+from controller.core.policy.comparison import Increase, Ratio
 from controller.core.units import (
     count_text,
     duration_text,
@@ -234,8 +234,9 @@ def _legends(
     )
     delay = format_duration(policy.evaluation_delay)
     yield (
-        "5%: the share of requests that fail; +50%: how far latency is above its baseline or "
-        f"limit; times include the warm-up, and {delay} of evaluation delay come on top"
+        f"5%: the share of requests that fail{_other_shares(policy, in_rows)}; +50%: how far "
+        f"latency is above its baseline or limit; times include the warm-up, and {delay} of "
+        "evaluation delay come on top"
     )
     yield f"requests on the canary in a bake: {counted}"
     cells = [cell for row in rows for cell in row]
@@ -264,6 +265,18 @@ def _legends(
             f"{', '.join(frozen)}: the baseline mixes the hours of a day, which hides small "
             "increases; `window: 7d` with `same_hours: true` compares each hour with its own"
         )
+
+
+def _other_shares(policy: Policy, names: Set[str]) -> str:
+    """Return which of the criteria called `names` have the share of what is no failure."""
+    shares = (
+        f"{name}: that {ratio.text} counts"
+        for name, criterion in policy.criteria.items()
+        if name in names and not criterion.shows_failures
+        if isinstance(ratio := criterion.window_value.measured, Ratio)
+    )
+    text = "; ".join(shares)
+    return f" ({text})" if text else ""
 
 
 def _without_estimate(policy: Policy, names: Set[str]) -> Iterator[str]:
@@ -355,7 +368,8 @@ class _PowerRow(Immutable):
         if power.window is not None and fewest is not None and power.window < fewest:
             requests = count_text(_round(power.window), "request")
             length = format_duration(self._criterion.period)
-            fewer = f"below {_number_text(fewest)}, one failure is a breach"
+            event = "failure" if self._criterion.shows_failures else "event"
+            fewer = f"below {_number_text(fewest)}, one {event} is a breach"
             yield f"{name}: {requests} in a window of {length}; {fewer}"
 
     @property

@@ -11,6 +11,7 @@ from controller.policy_file import yaml_file
 from controller.policy_file.loader import load
 from controller.ports.json_view import document_text
 from controller.render.page import plain_text
+from controller.testing import installed
 from controller.tools.plan.detection_page import power_changes, power_data, power_page
 from controller.tools.plan.power import (
     Detection,
@@ -108,6 +109,25 @@ def test_the_last_lines_say_why_a_latency_is_detected_no_sooner() -> None:
     assert "a minute counts as at most 300 requests" in last_line(301)
     assert "a minute counts as at most 300 requests" not in last_line(299)
     assert "the baseline mixes the hours of a day" in last_line(299)
+
+
+KINDS = {
+    "retried": "tests.support.retried:Retried",
+    "retried_by_evidence": "tests.support.retried:RetriedByEvidence",
+}
+
+
+def test_what_is_no_failure_is_not_called_one() -> None:
+    retries = {"namespace": "Shop", "name": "Retries", "statistic": "Sum"}
+    share = {"kind": "retried_by_evidence", "metric": "retries", "per": "requests", "max": "1%"}
+    both = {"retries": share, "literal": {**share, "judge": "threshold"}}
+    with installed("rolloutctl.criteria", KINDS):
+        policy = Policy.model_validate(changed(criteria=both, metrics__retries=retries))
+        steps = [StepPower(0, 360.0, 3_240.0, (Power("retries", 0.0, 0, 0.0, ERRORS), LITERAL), {})]
+        shown = plain_text(power_page(policy, 60.0, "given", steps))
+    assert "5%: the share of requests that fail (retries: that retries counts);" in shown
+    assert "below 100, one event is a breach" in shown
+    assert "one failure" not in shown
 
 
 def test_a_program_reads_the_same() -> None:
