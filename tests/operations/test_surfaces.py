@@ -30,7 +30,8 @@ from controller.tools.monitoring.wanted_stack import desired_monitoring
 from controller.tools.permanent.verb import permanent_data
 from controller.tools.plan.detection_page import power_page
 from controller.tools.plan.power import power_of
-from controller.tools.report.report import criteria_reports
+from controller.tools.report.html import report_html
+from controller.tools.report.report import RolloutHistory, criteria_reports, make_report
 from controller.tools.simulation.scenario.metric_roles import Identity, roles_of
 from tests.examples.latency_spread import LatencySpread
 from tests.support.core import Policy, Series
@@ -277,6 +278,26 @@ def test_the_report_draws_it_or_says_why_it_does_not(criterion: Mapping[str, Any
     }
     (shown,) = criteria_reports(rollout, {}, series, [WeightSpan(0, 10, NOON - HOUR, NOON)])
     assert (shown.trace is None) is bool(shown.why)
+
+
+def test_the_report_says_that_counts_contradict_each_other() -> None:
+    counted = {"kind": "success_rate", "total": "requests", "failures": ["errors"]}
+    policy = policy_with({**counted, "min": "99.9%", "judge": "threshold"})
+    minutes = range(int((NOON - HOUR).timestamp()), int(NOON.timestamp()), 60)
+    series = {
+        key: Series(dict.fromkeys(minutes, 9.0 if one.name == "Errors" else 3.0))
+        for key, one in judge_of("it", policy.criteria["it"], policy).queries.items()
+    }
+    spans = [WeightSpan(0, 10, NOON - HOUR, NOON)]
+    (shown,) = criteria_reports(a_rollout(policy=policy), {}, series, spans)
+    assert shown.trace is None
+    assert shown.why == "its counts contradict each other in every window"
+
+
+def test_the_page_of_a_report_gives_the_reason_where_nothing_is_drawn() -> None:
+    rollout = a_rollout(policy=policy_with({"kind": "attestation", "statement": "It was tried."}))
+    page = report_html(make_report(RolloutHistory(rollout, []), NOON))
+    assert "There is no measurement over time of this criterion: an operator signs it off." in page
 
 
 UNITS: Mapping[str, str] = {

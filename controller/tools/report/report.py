@@ -11,7 +11,7 @@ from controller.core.judge.findings import Finding
 from controller.core.judge.queries import queries_for
 from controller.core.judge.series import WindowCounts
 from controller.core.observation import LogQuery, MetricQuery, Series, Span
-from controller.core.policy.comparison import NotCompared
+from controller.core.policy.comparison import Comparisons, NotCompared
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import MINUTE_S, floor_to
 from controller.core.words.criteria_table import CriterionTexts, rows
@@ -64,7 +64,7 @@ class CriterionReport(Immutable):
     demand: what it asks for. baseline: what was read before the start; empty without one.
     queries, logs: what a tick reads for it.
     trace: None where its values are no series, or none of it is recorded. why: it has none because
-    it compares no values; else empty.
+    it compares no values, or because its counts contradict each other; else empty.
     """
 
     row: CriterionTexts
@@ -261,8 +261,17 @@ def criteria_reports(
             logs=tuple(query for _, query in judge.log_queries(0, Span(0, MINUTE_S))),
             trace=found if found.bins else None,
             baseline=judge.baseline_text(),
-            why=compared.why if isinstance(compared, NotCompared) and not found.bins else "",
+            why=_why_not_drawn(compared, found),
         )
+
+
+def _why_not_drawn(compared: Comparisons, found: Trace) -> str:
+    """Return why a criterion has no values over time; empty: it has, or none of it is recorded."""
+    if found.bins:
+        return ""
+    if isinstance(compared, NotCompared):
+        return compared.why
+    return "its counts contradict each other in every window" if found.inconsistent else ""
 
 
 def _failure(history: RolloutHistory, finding: Finding) -> Failure:
