@@ -18,10 +18,12 @@ from controller.core.policy.metric_uses import MetricName, StableLatencyMetric
 from controller.core.policy.notify import CHANNELS
 from controller.core.policy.sources import SOURCES
 from controller.core.policy.targets import TARGETS
+from controller.core.units import PercentUpTo
 from controller.errors import PolicyError, UsageError
 from controller.operations.recorded.series import WeightSpan
 from controller.policy_file.crosscheck import crosscheck
 from controller.policy_file.partial_policy import parse_partial
+from controller.policy_file.rules import RequiredCriterion
 from controller.render.page import plain_text
 from controller.testing import installed
 from controller.tools.metrics.expected import metric_views, span_of
@@ -43,6 +45,7 @@ METRICS: Mapping[str, Any] = {
     "direct": {"namespace": "Shop", "name": "Direct", "statistic": "Sum"},
     "errors": {"namespace": "Shop", "name": "Errors", "statistic": "Sum", "missing": "zero"},
     "failed": {"namespace": "Shop", "name": "Failed", "statistic": "Sum", "missing": "zero"},
+    "retries": {"namespace": "Shop", "name": "Retries", "statistic": "Sum", "missing": "zero"},
     "p99": {"namespace": "Shop", "name": "Latency", "statistic": "p99", "unit": "ms"},
     "p50": {"namespace": "Shop", "name": "Latency", "statistic": "p50", "unit": "ms"},
     "stable": {"namespace": "Shop", "name": "Stable", "statistic": "p99", "unit": "ms"},
@@ -79,6 +82,11 @@ CASES: Mapping[str, tuple[Mapping[str, Any], ...]] = {
     "computed": (SPREAD,),
     "own_latency": ({"metric": "p99"},),
     "two_paths": ({"metric": "p99", "stable": "stable"},),
+    "retried": ({"retries": "retries", "total": "requests", "max": "5%"},),
+    "retried_by_evidence": (
+        {"metric": "retries", "per": "requests", "max": "5%"},
+        {"metric": "retries", "per": "requests", "max": "5%", "judge": "threshold"},
+    ),
     "own_judge": ({},),
     "not_installed": ({},),
 }  # fmt: skip
@@ -133,6 +141,8 @@ def packages() -> Iterator[None]:
         "latency_spread": "tests.examples.latency_spread:LatencySpread",
         "computed": f"{__name__}:ComputedSpread",
         "own_judge": f"{__name__}:OwnJudge",
+        "retried": "tests.support.retried:Retried",
+        "retried_by_evidence": "tests.support.retried:RetriedByEvidence",
         "own_latency": f"{__name__}:OwnLatency",
         "two_paths": f"{__name__}:TwoPaths",
     }
@@ -195,6 +205,21 @@ def test_a_rehearsal_publishes_its_metrics_or_names_them(criterion: Mapping[str,
         named = [one for one in policy.metrics if f"metrics.{one}: it is unknown" in str(error)]
         assert named
         assert known.isdisjoint(named)
+
+
+@every_criterion
+def test_the_owner_of_a_store_can_bound_what_is_a_percent(criterion: Mapping[str, Any]) -> None:
+    it = policy_with(criterion).criteria["it"]
+    for field in {one.field for one in it.comparisons} - {""}:
+        is_percent = any(
+            isinstance(mark, PercentUpTo) for mark in type(it).model_fields[field].metadata
+        )
+        rule: dict[str, Any] = {"kind": it.kind, field: "50%"}
+        if is_percent:
+            assert RequiredCriterion.model_validate(rule).bounds == {field: 0.5}
+        else:
+            with pytest.raises(ValidationError, match=f"`{field}` is no bound of {it.kind}"):
+                RequiredCriterion.model_validate(rule)
 
 
 @every_criterion

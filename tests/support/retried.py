@@ -1,6 +1,9 @@
 """Kinds of criteria of another package, which judge a share of requests and no failures."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
+
+from pydantic import Field
 
 from controller.core.policy.comparison import Comparison, Ratio
 from controller.core.policy.criteria.measured import Threshold
@@ -12,10 +15,12 @@ from controller.core.units import PercentUpTo
 class Retried(MeasuredCriterion):
     """The share of requests that are retries is at most `max`."""
 
-    kind: Literal["retried"]
-    retries: RequestsMetric
-    total: RequestsMetric
-    max: Annotated[float, PercentUpTo("100%")]
+    kind: Literal["retried"] = Field(description="Kind of the criterion.")
+    retries: RequestsMetric = Field(description="Metric that counts retries.")
+    total: RequestsMetric = Field(description="Metric that counts requests.")
+    max: Annotated[float, PercentUpTo("100%")] = Field(
+        description="Largest share of retries that passes."
+    )
 
     @property
     def bound(self) -> float:
@@ -24,6 +29,10 @@ class Retried(MeasuredCriterion):
     @property
     def subject(self) -> str:
         return f"{self.retries} of {self.total}"
+
+    def value(self, points: Mapping[str, float]) -> tuple[float, float] | None:
+        total = points.get(self.total, 0.0)
+        return (points.get(self.retries, 0.0) / total, total) if total else None
 
     def compares(self) -> tuple[Comparison, ...]:
         share = Ratio((self.retries,), (self.total,))
