@@ -96,14 +96,17 @@ def test_a_rehearsal_moves_its_metric(
     assert end == "succeeded" or "criterion again fails" in ended.data["sentence"]
 
 
-def test_a_backtest_plays_it(desk: CliHarness, tmp_path: Path) -> None:
+def test_a_backtest_plays_it_and_a_fault_reaches_it(desk: CliHarness, tmp_path: Path) -> None:
     def change(_: int, row: dict[str, float]) -> None:
-        row["retries"] = round(row["requests"] * 0.2)
+        row["retries"] = round(row["requests"] * 0.001)
 
     policy = {
         **SHOP, "metrics": {**SHOP["metrics"], "retries": RETRIES},
         "criteria": {**SHOP["criteria"], "again": {**CRITERION, "window": "5m"}},
     }  # fmt: skip
     csv = write_rows(tmp_path / "shop.csv", rows_of(90, change=change))
-    ended = desk.run("backtest", write_policy(tmp_path, policy), "--csv", str(csv), "--json")
-    assert ended.data["causes"] == {"again": ended.data["runs"]}
+    command = ("backtest", write_policy(tmp_path, policy), "--csv", str(csv), "--json")
+    healthy = desk.run(*command).data
+    assert (healthy["promoted"], healthy["causes"]) == (healthy["runs"], {})
+    faulty = desk.run(*command, "--inject", "retries=20%@10").data
+    assert faulty["causes"] == {"again": faulty["runs"]}

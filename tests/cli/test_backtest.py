@@ -74,6 +74,7 @@ def test_an_added_fault_is_found(played: Callable[..., Any]) -> None:
     ("options", "says"),
     [
         (["--inject", "errors=1%"], "expected errors=1%@50"),
+        (["--inject", "latency=20%@100"], "expected errors=1%@50, latency=+20%@10"),
         (["--inject", "errors=1%@50"], "no step of shop has 50%, only 10%, 100%"),
         (["--inject", "hang=3%:soon@100"], "a number and a unit"),
         (["--inject", "errors=1%@100", "--max-false-rollbacks", "5%"], "no --inject"),

@@ -1,7 +1,9 @@
 """Faults that are added to a history, from a step on: what a bad release would have done in it.
 
 `errors=1%@50`: 1% of the canary's requests fail, from the step with 50% on. `latency=+20%@10`:
-its latencies are 20% higher. `hang=3%:10s@100`: 3% of its requests take ten seconds.
+its latencies are 20% higher. `hang=3%:10s@100`: 3% of its requests take ten seconds. A metric that
+the policy calls `retries` counts 5% of its requests more with `retries=5%@50`, whatever kind of
+criterion judges that.
 """
 
 import re
@@ -17,11 +19,12 @@ from controller.errors import UsageError
 from controller.immutable import Immutable
 from controller.tools.backtest.past_metrics import SEED, HistorySplit, drawn, request_counts
 
-FaultKind: TypeAlias = Literal["errors", "latency", "hang"]
+FaultKind: TypeAlias = Literal["errors", "latency", "hang", "count"]
 
 _FORM: Final = re.compile(
     r"^(?:errors=(?P<errors>[^:@+]+)|latency=\+(?P<latency>[^:@]+)"
-    r"|hang=(?P<hang>[^:@]+):(?P<length>[^:@]+))@(?P<weight>[0-9]{1,3})%?$"
+    r"|hang=(?P<hang>[^:@]+):(?P<length>[^:@]+)"
+    r"|(?!latency=|hang=)(?P<metric>[A-Za-z][\w.-]*)=(?P<count>[^:@+]+))@(?P<weight>[0-9]{1,3})%?$"
 )
 _LATENCY: Final = "the metric of a latency_increase or threshold criterion that is not a count"
 # What shows a fault of each kind.
@@ -29,15 +32,17 @@ _SHOWN_BY: Final[dict[FaultKind, str]] = {
     "errors": "the failures (or successes) of a success_rate or burn_rate criterion",
     "latency": _LATENCY,
     "hang": _LATENCY,
+    "count": "a count (Sum) of that name",
 }
-_EXAMPLES: Final = "errors=1%@50, latency=+20%@10 or hang=3%:10s@100"
+_EXAMPLES: Final = "errors=1%@50, latency=+20%@10, hang=3%:10s@100 or METRIC=5%@50"
 
 
 class Fault(Immutable):
     """What the canary does from the step with `weight` percent on.
 
     size: the share of requests that fail or hang, or by how much latencies are higher.
-    seconds: how long a request takes that hangs.
+    seconds: how long a request takes that hangs. metric: that which counts such requests; empty:
+    those that the criteria judge.
     """
 
     text: str
@@ -45,6 +50,7 @@ class Fault(Immutable):
     size: float
     weight: int
     seconds: float = 0.0
+    metric: str = ""
 
     @property
     def effect(self) -> str:
@@ -57,6 +63,8 @@ class Fault(Immutable):
                 return f"latency is {size} higher"
             case "hang":
                 return f"{size} of requests take {number_text(self.seconds)} s"
+            case "count":
+                return f"{size} of requests are counted by {self.metric}"
 
 
 def parse_fault(text: str, policy: Policy) -> Fault:
@@ -67,7 +75,7 @@ def parse_fault(text: str, policy: Policy) -> Fault:
     found = _FORM.match(text)
     if found is None:
         raise UsageError(f"--inject: expected {_EXAMPLES}, not {text!r:.60}")
-    kinds: tuple[FaultKind, ...] = ("errors", "latency", "hang")
+    kinds: tuple[FaultKind, ...] = ("errors", "latency", "hang", "count")
     kind = next(one for one in kinds if found[one])
     try:
         size = parse_percent(found[kind])
@@ -81,7 +89,8 @@ def parse_fault(text: str, policy: Policy) -> Fault:
     if weight not in weights:
         steps = ", ".join(f"{one}%" for one in weights)
         raise UsageError(f"--inject: no step of {policy.name} has {weight}%, only {steps}")
-    if not list(_touched(policy, kind)):
+    fault = Fault(text, kind, size, weight, seconds, found["metric"] or "")
+    if not list(_touched(policy, fault)):
         raise UsageError(
             f"--inject {text}: no metric of {policy.name} would show that; it needs "
             f"{_SHOWN_BY[kind]}, measured on the canary"
@@ -91,7 +100,7 @@ def parse_fault(text: str, policy: Policy) -> Fault:
             f"--inject {text}: no metric of {policy.name} counts the requests of the canary, which "
             "meet the fault; it needs the metric of a traffic or success_rate criterion"
         )
-    return Fault(text, kind, size, weight, seconds)
+    return fault
 
 
 def add_fault(split: HistorySplit, fault: Fault) -> None:
@@ -100,23 +109,26 @@ def add_fault(split: HistorySplit, fault: Fault) -> None:
     share = 1.0 if fault.kind == "latency" else fault.size
     draw = Random(f"{SEED} fault {split.weight}")  # noqa: S311 - a simulation, no secret
     split.bad_requests = {at: drawn(draw, n, share) for at, n in sorted(requests.items())}
-    for metric in _touched(split.policy, fault.kind):
-        if fault.kind == "errors":
+    for metric in _touched(split.policy, fault):
+        if fault.kind in ("errors", "count"):
             _add_failures(split, metric)
         else:
             _change_latency(split, metric, fault)
 
 
-def _touched(policy: Policy, kind: FaultKind) -> Iterator[str]:
-    """Yield the canary's metrics that show a fault of this kind, each once."""
+def _touched(policy: Policy, fault: Fault) -> Iterator[str]:
+    """Yield the canary's metrics that show `fault`, each once."""
+    kind, named = fault.kind, policy.metrics.get(fault.metric)
     names: dict[str, None] = {}
+    if named is not None and named.is_count:
+        names[fault.metric] = None
     for _, comparison in policy.comparisons():
         match comparison.measured:
             case Ratio(counts="successes", parts=(name, *_)) if kind == "errors":
                 names[name] = None
             case Ratio(counts="failures", parts=(*_, name)) if kind == "errors":
                 names[name] = None
-            case Level(metric=name) | Increase(metric=name) if kind != "errors":
+            case Level(metric=name) | Increase(metric=name) if kind in ("latency", "hang"):
                 if not policy.metrics[name].is_count:
                     names[name] = None
             case _:

@@ -80,7 +80,8 @@ class ShareOption(click.ParamType[float]):
 )  # fmt: skip
 @click.option(
     "--inject", metavar="FAULT",
-    help="Add a fault from a step on: errors=1%@50, latency=+20%@10, hang=3%:10s@100.",
+    help="Add a fault from a step on: errors=1%@50, latency=+20%@10, hang=3%:10s@100, or "
+    "METRIC=5%@50.",
 )  # fmt: skip
 @click.option(
     "--max-false-rollbacks", type=ShareOption(), metavar="PERCENT",

@@ -107,6 +107,8 @@ def test_requests_that_hang_move_the_percentiles_above_their_share() -> None:
         ("traffic", "latency=+20%@100", "latency_increase or threshold"),
         ("works", "hang=3%:10s@100", "latency_increase or threshold"),
         ("fast", "latency=+20%@100", "traffic or success_rate"),
+        ("works", "retries=5%@100", "a count (Sum) of that name"),
+        ("works", "fast=5%@100", "a count (Sum) of that name"),
     ],
 )
 def test_a_fault_that_no_metric_shows_is_refused_with_what_would_show_it(
