@@ -26,6 +26,7 @@ from controller.policy_file.partial_policy import parse_partial
 from controller.policy_file.rules import RequiredCriterion
 from controller.render.page import plain_text
 from controller.testing import installed
+from controller.tools.backtest.faults import parse_fault
 from controller.tools.metrics.expected import metric_views, span_of
 from controller.tools.metrics.gauges import gauges
 from controller.tools.monitoring.wanted_stack import desired_monitoring
@@ -220,6 +221,21 @@ def test_the_owner_of_a_store_can_bound_what_is_a_percent(criterion: Mapping[str
         else:
             with pytest.raises(ValidationError, match=f"`{field}` is no bound of {it.kind}"):
                 RequiredCriterion.model_validate(rule)
+
+
+@every_criterion
+def test_a_backtest_can_add_a_fault_to_what_it_judges(criterion: Mapping[str, Any]) -> None:
+    arrives = {"kind": "traffic", "metric": "requests"}
+    metrics = {name: metric for name, metric in METRICS.items() if f"'{name}'" in str(criterion)}
+    policy = policy_with(
+        criterion,
+        criteria={"it": criterion, "arrives": arrives},
+        metrics={**metrics, "requests": METRICS["requests"]},
+    )
+    for named in policy.criteria["it"].judged:
+        is_count = policy.metrics[named.metric].is_count
+        text = f"{named.metric}=5%@10" if is_count else "latency=+20%@10"
+        assert parse_fault(text, policy).size > 0
 
 
 @every_criterion

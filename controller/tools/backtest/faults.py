@@ -13,7 +13,7 @@ from random import Random
 from typing import Final, Literal, TypeAlias
 
 from controller.core.policy import Metric, Policy
-from controller.core.policy.comparison import Increase, Level, Ratio
+from controller.core.policy.comparison import Computed, Increase, Level, Ratio
 from controller.core.units import number_text, parse_duration, parse_percent
 from controller.errors import UsageError
 from controller.immutable import Immutable
@@ -32,7 +32,7 @@ _SHOWN_BY: Final[dict[FaultKind, str]] = {
     "errors": "the failures (or successes) of a success_rate or burn_rate criterion",
     "latency": _LATENCY,
     "hang": _LATENCY,
-    "count": "a count (Sum) of that name",
+    "count": "a count (Sum) of that name that a criterion judges",
 }
 _EXAMPLES: Final = "errors=1%@50, latency=+20%@10, hang=3%:10s@100 or METRIC=5%@50"
 
@@ -90,6 +90,9 @@ def parse_fault(text: str, policy: Policy) -> Fault:
         steps = ", ".join(f"{one}%" for one in weights)
         raise UsageError(f"--inject: no step of {policy.name} has {weight}%, only {steps}")
     fault = Fault(text, kind, size, weight, seconds, found["metric"] or "")
+    if kind == "errors" and not list(_touched(policy, fault)):  # perhaps a metric of that name
+        named = Fault(text, "count", size, weight, metric=kind)
+        fault = named if list(_touched(policy, named)) else fault
     if not list(_touched(policy, fault)):
         raise UsageError(
             f"--inject {text}: no metric of {policy.name} would show that; it needs "
@@ -118,19 +121,22 @@ def add_fault(split: HistorySplit, fault: Fault) -> None:
 
 def _touched(policy: Policy, fault: Fault) -> Iterator[str]:
     """Yield the canary's metrics that show `fault`, each once."""
-    kind, named = fault.kind, policy.metrics.get(fault.metric)
+    kind, is_of_times = fault.kind, fault.kind in ("latency", "hang")
     names: dict[str, None] = {}
-    if named is not None and named.is_count:
-        names[fault.metric] = None
-    for _, comparison in policy.comparisons():
+    for criterion, comparison in policy.comparisons():
+        judged = [one.metric for one in policy.criteria[criterion].judged]
+        values = [name for name in judged if not policy.metrics[name].is_count]
         match comparison.measured:
             case Ratio(counts="successes", parts=(name, *_)) if kind == "errors":
                 names[name] = None
             case Ratio(counts="failures", parts=(*_, name)) if kind == "errors":
                 names[name] = None
-            case Level(metric=name) | Increase(metric=name) if kind in ("latency", "hang"):
-                if not policy.metrics[name].is_count:
-                    names[name] = None
+            case Level(metric=name) | Increase(metric=name) if is_of_times and name in values:
+                names[name] = None
+            case Computed() if is_of_times:
+                names |= dict.fromkeys(values)
+            case _ if fault.metric in judged and fault.metric not in values:
+                names[fault.metric] = None
             case _:
                 pass
     yield from (name for name in names if policy.counts.get(name) != "stable")

@@ -86,6 +86,9 @@ def test_the_stable_path_keeps_what_the_canary_did_not_get(weight: int) -> None:
 # --- faults ---------------------------------------------------------------------------------------
 
 
+ARRIVES = {"traffic": SHOP["criteria"]["traffic"]}
+
+
 def faulty(text: str) -> HistorySplit:
     split = HistorySplit(shop(), history(), 10)
     add_fault(split, parse_fault(text, shop()))
@@ -100,10 +103,15 @@ def test_requests_that_hang_move_the_percentiles_above_their_share() -> None:
     assert p99 == 10_000
 
 
+def test_errors_are_those_of_a_metric_of_that_name_where_no_criterion_judges_failures() -> None:
+    fault = parse_fault("errors=1%@100", shop(criteria={"few": SHOP["criteria"]["few"], **ARRIVES}))
+    assert fault.effect == "1% of requests are counted by errors"
+
+
 @pytest.mark.parametrize(
     ("criterion", "fault", "shown_by"),
     [
-        ("few", "errors=1%@100", "success_rate or burn_rate"),
+        ("traffic", "errors=1%@100", "success_rate or burn_rate"),
         ("traffic", "latency=+20%@100", "latency_increase or threshold"),
         ("works", "hang=3%:10s@100", "latency_increase or threshold"),
         ("fast", "latency=+20%@100", "traffic or success_rate"),

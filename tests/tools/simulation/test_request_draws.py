@@ -1,9 +1,12 @@
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from statistics import fmean
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
+from controller.core.policy.metric_uses import Measures
+from controller.tools.simulation.scenario.metric_roles import Measure
 from controller.tools.simulation.world import World
 from tests.support.core import Policy
 from tests.tools.simulation.worlds import (
@@ -51,6 +54,33 @@ def at_caller(account: World, name: str, statistic: str = "Sum") -> dict[datetim
     return read(
         account, f"rolloutctl/{name}", statistic, dimensions=CANARY, end=START + HOUR - SETTLED
     )
+
+
+# What a scenario does to a metric of each use. A criterion on one that nothing moves is never seen
+# to fail in a rehearsal.
+MOVED_BY: Mapping[str, Mapping[str, Any]] = {
+    "requests": {"kind": "traffic", "times": 2},
+    "failures": {"kind": "errors", "server_errors": "5%"},
+    "successes": {"kind": "errors", "server_errors": "5%"},
+    "latency": {"kind": "latency", "times": 2},
+}
+
+
+@pytest.mark.parametrize("use", get_args(Measures))
+def test_an_event_moves_whatever_a_kind_says_that_its_metric_measures(use: Measures) -> None:
+    assert use in list(Measure), (
+        f"a rehearsal cannot measure {use!r}: add it to Measure in tools/simulation/scenario/"
+        "metric_roles.py, and count it in tools/simulation/request_draws.py"
+    )
+    assert use in MOVED_BY, f"which event of a scenario moves {use!r}? Write it here"
+
+    def total(*events: Mapping[str, Any]) -> float:
+        measured = {"requests": {"path": "canary", "measure": use}}
+        account = world(scenario(function={"weight": 50}, metrics=measured, events=events))
+        account.clock.advance(HOUR)
+        return sum(read(account, "Count", end=START + HOUR - SETTLED).values())
+
+    assert total(MOVED_BY[use]) != pytest.approx(total(), rel=0.02)
 
 
 @pytest.mark.parametrize("weight", [0, 10, 50, 100])
