@@ -6,6 +6,7 @@ from functools import cache
 
 import pytest
 
+from controller.core.policy.criteria import CRITERIA
 from tests.chaos.fault_plan import (
     FAULTS_END,
     TICKS,
@@ -124,3 +125,19 @@ def test_policies_differ_in_all_that_they_can_say() -> None:
     assert {policy.freeze is None for policy in policies} == {True, False}
     assert {policy.needs_approval(len(policy.steps) - 1) for policy in policies} == {True, False}
     assert {len(policy.steps) for policy in policies} == {1, 2, 3}
+
+
+# Kinds that no plan draws: faults of an account do not tell them from those that are drawn. They
+# are played once each in tests/engine/test_criterion_kinds.py.
+NOT_DRAWN = {"threshold", "share", "burn_rate", "alarm", "log_events", "attestation"}
+
+
+def test_each_kind_of_criterion_is_drawn_or_named_as_left_out() -> None:
+    drawn = {one.kind for plan in plans() for one in plan.policy.criteria.values()}
+    assert not drawn & NOT_DRAWN
+    unknown = set(CRITERIA.built_in) - drawn - NOT_DRAWN
+    assert not unknown, (
+        f"no plan draws {', '.join(sorted(unknown))}: draw it in tests/chaos/random_policy.py, by "
+        "a chance of another stream than `chance` so that recorded seeds stay, or add it to "
+        "NOT_DRAWN and to KINDS of tests/engine/test_criterion_kinds.py"
+    )

@@ -174,7 +174,8 @@ every_criterion = pytest.mark.parametrize(
 
 
 def test_each_kind_is_among_the_cases() -> None:
-    assert set(CRITERIA.names()) <= set(CASES)
+    missing = set(CRITERIA.names()) - set(CASES)
+    assert not missing, f"add a criterion of each to CASES: {sorted(missing)}"
 
 
 @every_criterion
@@ -272,8 +273,8 @@ def test_a_start_as_a_fix_takes_its_worst_value_for_its_bound(criterion: Mapping
 @pytest.mark.parametrize("kind", CRITERIA.built_in)
 def test_the_page_of_judges_describes_it(kind: str) -> None:
     page = Path("docs/contributors/judging.md").read_text()
-    assert f"\n### {kind}\n" in page
-    assert f"[{kind}](#{kind})" in page
+    assert f"\n### {kind}\n" in page, f"docs/contributors/judging.md needs a section ### {kind}"
+    assert f"[{kind}](#{kind})" in page, f"the list at its top needs a link [{kind}](#{kind})"
 
 
 @every_criterion
