@@ -110,3 +110,6 @@ def test_a_backtest_plays_it_and_a_fault_reaches_it(desk: CliHarness, tmp_path: 
     assert (healthy["promoted"], healthy["causes"]) == (healthy["runs"], {})
     faulty = desk.run(*command, "--inject", "retries=20%@10").data
     assert faulty["causes"] == {"again": faulty["runs"]}
+    shown = desk.run(*command[:-1], "--inject", "retries=20%@10").out
+    assert "affected requests (medians)" in shown
+    assert "bad" not in shown

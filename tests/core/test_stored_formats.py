@@ -76,6 +76,8 @@ def test_each_newer_field_of_a_policy_is_one_that_a_policy_can_have() -> None:
     source = {"prometheus": "https://a.example.com", "token": place}
     metrics = {"more": {"source": PrometheusSource.model_validate(source).model_dump(mode="json")}}
     found = newer_policy_fields({**snapshot, "metrics": metrics}, 1)
+    missing = sorted(POLICY_FIELDS.keys() - found.keys())
+    assert not missing, f"add to this policy what has {', '.join(missing)}"
     assert found == POLICY_FIELDS
 
 

@@ -53,6 +53,11 @@ class Fault(Immutable):
     metric: str = ""
 
     @property
+    def noun(self) -> str:
+        """What a request is called that meets it: a count of any metric need not be bad."""
+        return "affected request" if self.kind == "count" else "bad request"
+
+    @property
     def effect(self) -> str:
         """What it does, in words: `5% of requests fail`."""
         size = f"{number_text(float(f'{100 * self.size:.4g}'))}%"

@@ -146,7 +146,8 @@ def _tiles(shown: Backtest) -> Iterator[Tile]:
         share = outcome.missed / met if met else 0.0
         yield Tile("Missed it", number_text(outcome.missed), f"{share_text(share)} of those")
         yield _median_tile("Until the rollback", outcome.median_delay_minutes, "minutes")
-        yield _median_tile("Bad requests", outcome.median_bad_requests, "until the rollback")
+        name = f"{shown.setup.fault.noun.capitalize()}s"
+        yield _median_tile(name, outcome.median_bad_requests, "until the rollback")
     for ending, word in ENDINGS.items():
         runs = outcome.count(ending)
         share = runs / len(outcome.runs)

@@ -16,6 +16,7 @@ from controller.core.units import (
 from controller.immutable import Immutable
 from controller.ports.json_view import Count, Time
 from controller.safe_text import printable_block
+from controller.tools.backtest.faults import Fault
 from controller.tools.backtest.outcome import ENDINGS, NotCounted, Outcome, Place
 from controller.tools.backtest.play import BacktestSetup
 from controller.tools.backtest.run import Suggestion
@@ -147,7 +148,7 @@ def _lines(shown: Backtest) -> Iterator[str]:
         starts = count_text(held, "start")
         yield f"    criterion {criterion} was undecided in {starts} that were held"
     if setup.fault is not None:
-        yield from _fault_lines(setup.fault.text, outcome)
+        yield from _fault_lines(setup.fault, outcome)
     yield from _limit_lines(shown)
     yield ""
     yield from not_counted_lines(outcome)
@@ -160,14 +161,14 @@ def not_counted_lines(outcome: Outcome) -> Iterator[str]:
         yield f"not counted: {count_text(runs, 'start')} that {_NOT_COUNTED[why]}"
 
 
-def _fault_lines(text: str, outcome: Outcome) -> Iterator[str]:
+def _fault_lines(fault: Fault, outcome: Outcome) -> Iterator[str]:
     met, missed = count_text(len(outcome.faulty), "start"), number_text(outcome.missed)
     yield ""
-    yield f"  fault {text}: met by {met}, missed by {missed}"
+    yield f"  fault {fault.text}: met by {met}, missed by {missed}"
     delay, bad = outcome.median_delay_minutes, outcome.median_bad_requests
     if delay is not None and bad is not None:
         yield (
-            f"  found after {number_text(delay)} minutes and {count_text(bad, 'bad request')} "
+            f"  found after {number_text(delay)} minutes and {count_text(bad, fault.noun)} "
             "(medians)"
         )
 
