@@ -1,11 +1,14 @@
 """Which formats are read and written, and what a format has."""
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
 from controller.core import stored_formats
 from controller.core.policy.criteria import CRITERIA
+from controller.core.policy.kind_registry import Registry
 from controller.core.policy.notify import CHANNELS
 from controller.core.policy.sources import SOURCES
 from controller.core.policy.sources.prometheus import PrometheusSource
@@ -91,7 +94,7 @@ FIRST_FORMAT = {
     "notify.*.kind": {"sns", "slack", "eventbridge"},
     "metrics.*.source": {"prometheus"},
 }  # fmt: skip
-KINDS = {
+KINDS: Mapping[str, Registry[Any]] = {
     "criteria.*.kind": CRITERIA,
     "target.kind": TARGETS,
     "notify.*.kind": CHANNELS,
