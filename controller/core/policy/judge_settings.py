@@ -162,6 +162,13 @@ class Criterion(Model):
         compared = self.compares()
         return () if isinstance(compared, NotCompared) else compared
 
+    def requests_in(self, one: Comparison) -> Iterator[str]:
+        """Yield the metrics of a comparison that count requests, those of the canary first."""
+        yield from filter(None, one.requests)
+        if isinstance(one.measured, Ratio):
+            uses = [(named.metric, named.use.measures) for named in self.references]
+            yield from (name for name in one.measured.whole if (name, "requests") in uses)
+
     @property
     def window_value(self) -> Comparison:
         """What the judge measures in a window, and its bound."""

@@ -6,7 +6,7 @@ uses.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
@@ -16,7 +16,7 @@ from controller.core.history import Entry
 from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.judge.series import query
 from controller.core.observation import MetricQuery
-from controller.core.policy import Criterion, Metric, Policy
+from controller.core.policy import Metric, Policy
 from controller.core.policy.comparison import (
     Comparison,
     Computed,
@@ -218,7 +218,7 @@ def widgets(policy: Policy, baselines: Mapping[str, BaselineMeasurement]) -> tup
     for name, comparison in policy.comparisons():
         if unknown_source(policy, name):
             continue
-        for metric in _requests_of(policy.criteria[name], comparison):
+        for metric in policy.criteria[name].requests_in(comparison):
             graphs.draw_metric(graphs.requests, metric)
         match comparison.measured:
             case Level(counts=""):
@@ -232,16 +232,6 @@ def widgets(policy: Policy, baselines: Mapping[str, BaselineMeasurement]) -> tup
                 pass  # its requests are drawn, or CloudWatch does not know its value
     panels = (graphs.requests, graphs.errors, graphs.latency, graphs.integration, graphs.others)
     return tuple(panel.widget() for panel in panels if panel)
-
-
-def _requests_of(criterion: Criterion, one: Comparison) -> Iterator[str]:
-    """Yield the metrics of a comparison that count requests, as its kind says."""
-    yield from filter(None, one.requests)
-    if isinstance(one.measured, Ratio):
-        counted = {
-            named.metric for named in criterion.references if named.use.measures == "requests"
-        }
-        yield from (name for name in one.measured.whole if name in counted)
 
 
 class _Graphs:
