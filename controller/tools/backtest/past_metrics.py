@@ -78,8 +78,8 @@ def _pairs(one: Comparison) -> Iterator[tuple[str, str]]:
 def request_counts(policy: Policy) -> dict[str, str]:
     """Return the metrics that count requests, by whose they are: `canary`, `stable` or `both`."""
     found: dict[str, str] = {}
-    for _, comparison in policy.comparisons():
-        for name in filter(None, comparison.requests):
+    for criterion, comparison in policy.comparisons():
+        for name in policy.criteria[criterion].requests_in(comparison):
             found.setdefault(policy.counts[name], name)
     return found
 

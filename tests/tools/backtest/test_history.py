@@ -103,6 +103,15 @@ def test_requests_that_hang_move_the_percentiles_above_their_share() -> None:
     assert p99 == 10_000
 
 
+def test_the_requests_that_any_share_is_of_meet_a_fault() -> None:
+    share = {"kind": "threshold", "metric": "errors", "per": "requests", "max": "1%"}
+    split = HistorySplit(shop(criteria={"share": share}), history(), 10)
+    before = dict(split.columns["errors", "Sum"])
+    add_fault(split, parse_fault("errors=20%@10", split.policy))
+    after = split.columns["errors", "Sum"]
+    assert all(count > before.get(at, 0.0) for at, count in after.items())
+
+
 def test_errors_are_those_of_a_metric_of_that_name_where_no_criterion_judges_failures() -> None:
     fault = parse_fault("errors=1%@100", shop(criteria={"few": SHOP["criteria"]["few"], **ARRIVES}))
     assert fault.effect == "1% of requests are counted by errors"
