@@ -11,6 +11,7 @@ from typing import Final, assert_never
 
 from controller.core.decision import Decision
 from controller.core.events import Command, Verb
+from controller.core.judge.judgement import Judgement, judge
 from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.notice_rules import ConditionKind
 from controller.core.observation import (
@@ -79,12 +80,9 @@ def apply_command(
     """
     now = max(now, rollout.updated)
     current = replace(rollout, updated=now)
-    decision = announce.with_page(
-        _with_visibility(
-            rollout, command, _decide_command(current, command, observation, now), observation, now
-        ),
-        now,
-    )
+    judgement = judge(current, observation, now)
+    decision = _decide_command(current, command, observation, now)
+    decision = announce.with_page(_with_visibility(rollout, command, decision, judgement), now)
     if decision.record is None:
         return decision
     return replace(decision, record=replace(decision.record, cause=command.data()))
@@ -98,7 +96,7 @@ _WEIGHT_INDEPENDENT_VERBS: Final = frozenset(
 
 
 def _with_visibility(
-    before: Rollout, command: Command, decision: Decision, observation: Observation, now: datetime
+    before: Rollout, command: Command, decision: Decision, judgement: Judgement
 ) -> Decision:
     """Return `decision` with what was observed, except for what the next tick has to announce.
 
@@ -106,14 +104,14 @@ def _with_visibility(
     without measurements does not end it.
     """
     seen_weight = decision.rollout.seen_weight
-    decision = announce.with_visibility(before, decision, observation, now)
+    decision = announce.with_visibility(before, decision, judgement)
     after = decision.rollout
     if command.verb in _WEIGHT_INDEPENDENT_VERBS:
         after = replace(after, seen_weight=seen_weight)
     if (
-        not observation.measured
+        not judgement.observation.measured
         and after.phase in JUDGED_PHASES
-        and isinstance(observation.target, TargetReading)
+        and isinstance(judgement.target, TargetReading)
     ):
         kind = ConditionKind.BLIND
         after = after.with_condition(kind, before.conditions.get(kind))

@@ -121,7 +121,7 @@ def _decide_lost_save(stored: Rollout, lost: LostSave, now: datetime) -> Decisio
     stored = replace(stored, updated=now).with_findings(lost.findings)
     weight = weight_of(observation.target)
     decision = rollback.roll_back(stored, lost.reason, lost.sentence, weight, now)
-    decision = announce.with_visibility(stored, decision, observation, now)
+    decision = announce.with_visibility(stored, decision, judge(stored, observation, now))
     return _with_cause(decision, lost.reason, lost.sentence)
 
 
@@ -158,22 +158,19 @@ def _decide_observed(rollout: Rollout, observation: Observation, now: datetime) 
     current, target = replace(rollout, updated=now), observation.target
     if isinstance(target, TargetReading) and target.has_applied(rollout.weight):
         current = replace(current, write_error="")  # no write fails now
-    decision = _decide_in_phase(current, observation, now, last_seen=rollout.updated)
-    decision = announce.with_visibility(rollout, decision, observation, now)
+    judgement = judge(current, observation, now, last_seen=rollout.updated)
+    decision = _decide_in_phase(current, judgement)
+    decision = announce.with_visibility(rollout, decision, judgement)
     return announce.with_announcements(rollout, decision, now)
 
 
-def _decide_in_phase(
-    rollout: Rollout, observation: Observation, now: datetime, last_seen: datetime
-) -> Decision:
-    state = rollout.state
+def _decide_in_phase(rollout: Rollout, judgement: Judgement) -> Decision:
+    state, observation, now = rollout.state, judgement.observation, judgement.now
     match state:
         case Progressing():
-            judgement = judge(rollout, observation, now, last_seen)
             decision = decide_progressing(rollout, state, judgement)
             return replace(advance.record_green(decision, judgement), judgement=judgement)
         case Paused():
-            judgement = judge(rollout, observation, now)
             return advance.record_green(_decide_paused(rollout, state, judgement), judgement)
         case RollingBack():
             return _decide_rolling_back(rollout, observation.target, now)

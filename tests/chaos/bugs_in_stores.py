@@ -8,6 +8,7 @@ import pytest
 
 from controller.adapters.stores.sqlite import rows
 from controller.core import decide as deciding
+from controller.core.judge.judgement import judge
 from controller.core.transitions import announce
 from controller.engine import execute, observe, visitor
 from controller.engine.execute import Executor
@@ -90,10 +91,10 @@ def trusts_local_clock(patch: pytest.MonkeyPatch) -> None:
 
     def decide(rollout: Rollout, event: Any, now: Any) -> Any:
         observation = event.observation
-        decision = deciding._decide_in_phase(
-            replace(rollout, updated=now), observation, now, rollout.updated
-        )
-        return announce.with_visibility(rollout, decision, observation, now)
+        current = replace(rollout, updated=now)
+        judgement = judge(current, observation, now, rollout.updated)
+        decision = deciding._decide_in_phase(current, judgement)
+        return announce.with_visibility(rollout, decision, judgement)
 
     observe_target = observe.Observer.observe_target
     # Without this the next load refuses the state.

@@ -1,4 +1,7 @@
-"""The judgement of one decision: what its gate is judged from, and what follows. Made once.
+"""The judgement of one decision: all that its observation says about the rollout. Made once.
+
+That is the findings of the gate, what could not be read, and which requests are missing.
+Transitions read no series.
 
 A checkpoint is the stored evidence with all that can no longer change folded in, so that no later
 tick has to read it again.
@@ -15,6 +18,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Final
 
+from controller.core.judge.criteria.alarms_logs_signoffs import LOG_KEY_PREFIX
 from controller.core.judge.criterion_judge import Context, judge_of
 from controller.core.judge.evidence import NonMetricEvidence, StepInterval, Tally
 from controller.core.judge.facts import RedBefore, flat
@@ -29,7 +33,14 @@ from controller.core.judge.gate import (
 )
 from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.judge.sequential_evidence import SequentialEvidence
-from controller.core.observation import Observation, TargetReading, UnreadableTarget
+from controller.core.judge.silence import Loss, Silence, missing_at_100, was_heard
+from controller.core.observation import (
+    AlarmState,
+    Observation,
+    QueryStatus,
+    TargetReading,
+    UnreadableTarget,
+)
 from controller.core.policy import Criterion, Policy
 from controller.core.rollout import Rollout
 from controller.core.stats.combined_tests import SequentialState
@@ -41,6 +52,18 @@ from controller.immutable import Immutable, replace
 CHECKPOINT_EVERY = timedelta(hours=1)
 # No minute of a red metric is judged with those of the others before it is green.
 _NEVER: Final = 1 << 62
+
+_FAILED_STATUSES: Final = frozenset({QueryStatus.ERROR, QueryStatus.FORBIDDEN})
+
+
+class Blindness(Immutable):
+    """What could not be read, and why.
+
+    sources: what was queried without any answer; empty: the target was not read.
+    """
+
+    sources: tuple[str, ...]
+    why: str
 
 
 class Checkpoint(Immutable):
@@ -128,6 +151,21 @@ class Judgement:
             checkpoint_tallies(evidence, self.now), checkpoint_state(evidence, self.now)
         )
 
+    @property
+    def blindness(self) -> Blindness | None:
+        """What the tick could not read; None where it saw something, or queried nothing."""
+        return _blindness(self.observation)
+
+    @property
+    def was_heard(self) -> bool | None:
+        """True when a request was counted since the step was applied; None: that is not known."""
+        return was_heard(self.rollout, self.observation.series)
+
+    @property
+    def missing(self) -> Silence | Loss | None:
+        """What is missing since 100% was applied: all requests, or many; None: not known to be."""
+        return missing_at_100(self.rollout, self.observation.series, self.now)
+
 
 def judge(
     rollout: Rollout, observation: Observation, now: datetime, last_seen: datetime | None = None
@@ -205,6 +243,29 @@ def _weight(rollout: Rollout, observation: Observation) -> int:
     if isinstance(observation.target, UnreadableTarget):
         return weight
     return min(weight, observation.target.weight or 0)
+
+
+# --- Blindness ------------------------------------------------------------------------------------
+
+
+def _blindness(observation: Observation) -> Blindness | None:
+    """Return what cannot be read: the target, or every metric that was queried; None otherwise.
+
+    Where no metric was queried, the log events and alarms count instead.
+    """
+    if isinstance(observation.target, UnreadableTarget):
+        return Blindness((), observation.target.reason)
+    metrics = [one for key, one in observation.series.items() if not key.startswith(LOG_KEY_PREFIX)]
+    logs = [] if metrics else [*observation.series.values()]
+    alarms = [] if metrics else [*observation.alarms.values()]
+    can_see = any(one.status not in _FAILED_STATUSES for one in (*metrics, *logs))
+    can_see |= any(alarm.state is not AlarmState.UNREAD for alarm in alarms)
+    answers = {"metric": metrics, "log event": logs, "alarm": alarms}
+    sources = tuple(source for source, queried in answers.items() if queried)
+    if can_see or not sources:
+        return None
+    reasons = [one.message for one in (*metrics, *logs)] + [alarm.reason for alarm in alarms]
+    return Blindness(sources, next(filter(None, reasons), "no reason given"))
 
 
 # --- A start as a fix -----------------------------------------------------------------------------

@@ -5,7 +5,7 @@ operators would learn at the end of the bake that no request is counted any more
 only some of them are.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from math import exp, log, prod, sqrt
 from typing import Final
@@ -15,7 +15,7 @@ from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.judge.facts import MissingRequests
 from controller.core.judge.sequential import SILENCE_SIGNIFICANCE
 from controller.core.judge.series import NO_SERIES, SAMPLE_COUNT, Measure
-from controller.core.observation import Observation, QueryStatus, Series, Span
+from controller.core.observation import QueryStatus, Series, Span
 from controller.core.policy import Policy
 from controller.core.rollout import Rollout
 from controller.core.units import MINUTE_S, ceil_to, next_minute
@@ -82,29 +82,36 @@ def silence_read_from(rollout: Rollout, now: datetime) -> int | None:
     return next_minute(live.since) - _HOUR_S
 
 
-def was_heard(rollout: Rollout, observation: Observation) -> bool | None:
+def was_heard(rollout: Rollout, answers: Mapping[str, Series]) -> bool | None:
     """Tell whether a request was counted since the weight of the step was applied.
 
     None where that is not known: a metric was not answered in full, or none counts at 100%.
     """
-    begin, counts = rollout.applied_from, [one for _, one, _ in _counts(rollout, observation)]
+    begin, counts = rollout.applied_from, [one for _, one, _ in _counts(rollout, answers)]
     if begin is None or not counts or any(one.status is not QueryStatus.COMPLETE for one in counts):
         return None
     return any(at >= begin and count for one in counts for at, count in one.points.items())
 
 
-def silence_of(rollout: Rollout, observation: Observation, now: datetime) -> Silence | None:
+def missing_at_100(
+    rollout: Rollout, answers: Mapping[str, Series], now: datetime
+) -> Silence | Loss | None:
+    """Return what is missing since 100% was applied: all requests, or many of them."""
+    return _silence(rollout, answers, now) or _loss(rollout, answers, now)
+
+
+def _silence(rollout: Rollout, answers: Mapping[str, Series], now: datetime) -> Silence | None:
     """Return the silence since 100% was applied; None while chance may explain it."""
     begin = rollout.applied_from
     if begin is None or silence_read_from(rollout, now) is None:
         return None
-    if was_heard(rollout, observation) is not False:
+    if was_heard(rollout, answers) is not False:
         return None
     end = rollout.policy.settled_end(now)
     if end - begin < _LEAST_S:
         return None
     found: list[tuple[float, Silence]] = []
-    for metric, series, period_s in _counts(rollout, observation):
+    for metric, series, period_s in _counts(rollout, answers):
         starts = range(ceil_to(begin - _BEFORE_S, period_s), begin - period_s + 1, period_s)
         before = [series.points.get(at, 0.0) for at in starts]
         silent = len(range(ceil_to(begin, period_s), end - period_s + 1, period_s))
@@ -114,7 +121,7 @@ def silence_of(rollout: Rollout, observation: Observation, now: datetime) -> Sil
     return silence if chance < SILENCE_SIGNIFICANCE else None
 
 
-def loss_of(rollout: Rollout, observation: Observation, now: datetime) -> Loss | None:
+def _loss(rollout: Rollout, answers: Mapping[str, Series], now: datetime) -> Loss | None:
     """Return what is missing since 100% was applied; None while chance or a season explains it.
 
     The metric that counted most requests decides. Where it counts the canary alone, all of the
@@ -128,7 +135,7 @@ def loss_of(rollout: Rollout, observation: Observation, now: datetime) -> Loss |
     if end - begin > _LOSS_WATCH_S or earlier.bake.total_seconds() < _HOUR_S:
         return None
     found: list[tuple[float, Loss | None]] = []
-    for metric, series, period_s in _counts(rollout, observation):
+    for metric, series, period_s in _counts(rollout, answers):
         first, newest_end = ceil_to(begin - _HOUR_S, period_s), end // period_s * period_s
         start = newest_end - _NEWEST_BLOCKS * _BLOCK_S
         before = _blocks(series, range(first, begin - 2 * _BLOCK_S + 1, _BLOCK_S))
@@ -192,7 +199,7 @@ def _expected(before: Sequence[float], after_s: float) -> tuple[float, float]:
     return expected, sqrt(rest / (len(logs) - 2))
 
 
-def _counts(rollout: Rollout, observation: Observation) -> Iterator[tuple[str, Series, int]]:
+def _counts(rollout: Rollout, answers: Mapping[str, Series]) -> Iterator[tuple[str, Series, int]]:
     """Yield what counts requests of the canary in the live step: metric, answer, its period."""
     policy = rollout.policy
     gate = policy.gate(rollout.judged_step)
@@ -201,7 +208,7 @@ def _counts(rollout: Rollout, observation: Observation) -> Iterator[tuple[str, S
             known = policy.metrics[metric]
             counts = statistic == (known.statistic if known.is_count else SAMPLE_COUNT)
             if counts and _counts_at_100(policy, metric):
-                yield metric, observation.series.get(key, NO_SERIES), judge.period_s
+                yield metric, answers.get(key, NO_SERIES), judge.period_s
 
 
 def _counts_at_100(policy: Policy, name: str) -> bool:

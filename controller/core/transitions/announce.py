@@ -7,25 +7,17 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from controller.core.decision import Decision, Notice, Record
-from controller.core.judge.criteria.alarms_logs_signoffs import LOG_KEY_PREFIX
+from controller.core.judge.judgement import Judgement
 from controller.core.judge.queries import JUDGED_PHASES
-from controller.core.judge.silence import loss_of, silence_of, was_heard
+from controller.core.judge.silence import Silence
 from controller.core.message import Severity
 from controller.core.notice_rules import Condition, ConditionKind, is_due
-from controller.core.observation import (
-    AlarmState,
-    Observation,
-    QueryStatus,
-    TargetReading,
-    UnreadableTarget,
-    weight_of,
-)
+from controller.core.observation import TargetReading, UnreadableTarget, weight_of
 from controller.core.rollout import Phase, Progressing, Reason, RolledBack, Rollout
 from controller.core.transitions.advance import with_block_announced
 from controller.core.transitions.final_watch import RELEASED
 from controller.core.transitions.rollback import ROLLBACK_GUARD
 from controller.core.words.notices import (
-    Blindness,
     acknowledged_text,
     blind_text,
     deployed_text,
@@ -39,29 +31,23 @@ from controller.immutable import replace
 
 # --- Blindness ------------------------------------------------------------------------------------
 
-_FAILED_STATUSES = frozenset({QueryStatus.ERROR, QueryStatus.FORBIDDEN})
 
-
-def with_visibility(
-    before: Rollout, decision: Decision, observation: Observation, now: datetime
-) -> Decision:
+def with_visibility(before: Rollout, decision: Decision, judgement: Judgement) -> Decision:
     """Return `decision` with the live weight that the tick read, and what operators must see.
 
     That is a notice of long blindness, one of silence at 100%, and one of other code. Their
     conditions go on from `before`: no transition has to carry them over.
     """
-    seeing = _with_blindness(before, decision, observation, now)
-    heard = _with_silence(before, seeing, observation, now)
-    return _with_other_code(before, heard, observation.target, now)
+    seeing = _with_blindness(before, decision, judgement)
+    heard = _with_silence(before, seeing, judgement)
+    return _with_other_code(before, heard, judgement.target, judgement.now)
 
 
-def _with_blindness(
-    before: Rollout, decision: Decision, observation: Observation, now: datetime
-) -> Decision:
-    after, kind = decision.rollout, ConditionKind.BLIND
-    if isinstance(observation.target, TargetReading):
-        after = replace(after, seen_weight=observation.target.weight)
-    blindness = _blindness(observation)
+def _with_blindness(before: Rollout, decision: Decision, judgement: Judgement) -> Decision:
+    after, kind, now = decision.rollout, ConditionKind.BLIND, judgement.now
+    if isinstance(judgement.target, TargetReading):
+        after = replace(after, seen_weight=judgement.target.weight)
+    blindness = judgement.blindness
     if blindness is None or after.phase not in JUDGED_PHASES:
         return replace(decision, rollout=after.with_condition(kind, None))
     known = before.conditions.get(kind)
@@ -74,61 +60,34 @@ def _with_blindness(
     return _reported(decision, after, Severity.WARNING, "blind", condition.text, now)
 
 
-def _blindness(observation: Observation) -> Blindness | None:
-    """Return what cannot be read: the target, or every metric that was queried; None otherwise.
-
-    Where no metric was queried, the log events and alarms count instead.
-    """
-    if isinstance(observation.target, UnreadableTarget):
-        consequence = "the weight is not raised meanwhile; a criterion that fails still rolls back"
-        return Blindness("its target", observation.target.reason, consequence)
-    metrics = [one for key, one in observation.series.items() if not key.startswith(LOG_KEY_PREFIX)]
-    logs = [] if metrics else [*observation.series.values()]
-    alarms = [] if metrics else [*observation.alarms.values()]
-    can_see = any(one.status not in _FAILED_STATUSES for one in (*metrics, *logs))
-    can_see |= any(alarm.state is not AlarmState.UNREAD for alarm in alarms)
-    sources = {"metric": metrics, "log event": logs, "alarm": alarms}
-    queried = [source for source, answers in sources.items() if answers]
-    if can_see or not queried:
-        return None
-    reasons = [one.message for one in (*metrics, *logs)] + [alarm.reason for alarm in alarms]
-    consequence = "the weight stays as it is, and a failing canary would not be noticed"
-    why = next(filter(None, reasons), "no reason given")
-    return Blindness(f"any {' or '.join(queried)}", why, consequence)
-
-
 # --- Silence at 100% -----------------------------------------------------------------------------
 
 SILENT: Final = "silent"
 LOST: Final = "lost_requests"
 
 
-def _with_silence(
-    before: Rollout, decision: Decision, observation: Observation, now: datetime
-) -> Decision:
+def _with_silence(before: Rollout, decision: Decision, judgement: Judgement) -> Decision:
     """Return `decision` with a critical notice once all or many requests are missing at 100%.
 
     The condition goes on from `before` until a request is counted or the weight is lower; where
     only some are missing, until the weight is lower or the rollout ends.
     """
-    after, kind = decision.rollout, ConditionKind.SILENT
-    has_all = after.live is not None and {after.live.weight, weight_of(observation.target)} <= {
-        100,
-        None,
-    }
-    known = before.conditions.get(kind)
-    if known and known.entry != LOST and was_heard(after, observation):
-        known = None
+    after, kind, now = decision.rollout, ConditionKind.SILENT, judgement.now
+    live, seen = after.live, weight_of(judgement.target)
+    has_all = live is not None and {live.weight, seen} <= {100, None}
     if after.phase not in JUDGED_PHASES or not has_all:
         return replace(decision, rollout=after.with_condition(kind, None))
-    silence = None if known else silence_of(after, observation, now)
-    loss = None if known or silence else loss_of(after, observation, now)
-    if silence is not None:
-        text, name = silence_text(after, silence), SILENT
-    elif loss is not None:
-        text, name = loss_text(after, loss), LOST
-    else:
+    is_measured = live == judgement.rollout.live  # a step that is applied only now is not
+    known = before.conditions.get(kind)
+    if known and known.entry != LOST and is_measured and judgement.was_heard:
+        known = None
+    missing = judgement.missing if is_measured and known is None else None
+    if missing is None:
         return replace(decision, rollout=after.with_condition(kind, known))
+    if isinstance(missing, Silence):
+        text, name = silence_text(after, missing), SILENT
+    else:
+        text, name = loss_text(after, missing), LOST
     condition = Condition(now, text, announced=now, critical=True, entry=name)
     after = after.with_condition(kind, condition)
     return _reported(decision, after, Severity.CRITICAL, name, text, now)

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from controller.core.judge.evidence import FixStart
+from controller.core.judge.judgement import Blindness
 from controller.core.judge.silence import Loss, Silence
 from controller.core.notice_rules import Condition, ConditionKind
 from controller.core.observation import TargetReading
@@ -24,7 +25,6 @@ from controller.core.units import (
 )
 from controller.core.words.findings import sentence_of
 from controller.core.words.next_action import next_action
-from controller.immutable import Immutable
 
 # A CodeSha256 has 44 characters; the first 12 tell revisions apart.
 REVISION_PREFIX_LENGTH = 12
@@ -34,20 +34,18 @@ MAX_CLOCK_SKEW: Final = timedelta(minutes=15)
 # --- Notices that are no transitions --------------------------------------------------------------
 
 
-class Blindness(Immutable):
-    """What cannot be read, why, and the consequence for traffic."""
-
-    what: str
-    why: str
-    consequence: str
-
-
 def blind_text(rollout: Rollout, blindness: Blindness, blind_for: timedelta) -> str:
     """Return what could not be read, for how long, and what that means."""
     gap = duration_text(timedelta(minutes=blind_for // timedelta(minutes=1)))
+    if blindness.sources:
+        what = f"any {' or '.join(blindness.sources)}"
+        consequence = "the weight stays as it is, and a failing canary would not be noticed"
+    else:
+        what = "its target"
+        consequence = "the weight is not raised meanwhile; a criterion that fails still rolls back"
     return (
-        f"{rollout.id} could not read {blindness.what} for {gap} ({blindness.why}): "
-        f"{blindness.consequence}. To roll back: rolloutctl rollback {rollout.id}"
+        f"{rollout.id} could not read {what} for {gap} ({blindness.why}): "
+        f"{consequence}. To roll back: rolloutctl rollback {rollout.id}"
     )
 
 

@@ -109,12 +109,11 @@ def _derive_checkpoint(
     if isinstance(state, Progressing | Paused):
         state = replace(state, reason=recorded.reason, sentence=recorded.sentence)
     rollout = replace(before, state=state, updated=now).with_findings(recorded.findings)
-    checkpoint = judge(rollout, observation, now).checkpoint
-    if checkpoint is None:
+    judgement = judge(rollout, observation, now)
+    if judgement.checkpoint is None:
         return Decision(rollout)
-    return announce.with_visibility(
-        before, advance.evidence_entry(rollout, checkpoint, now), observation, now
-    )
+    decision = advance.evidence_entry(rollout, judgement.checkpoint, now)
+    return announce.with_visibility(before, decision, judgement)
 
 
 # --- Differences ----------------------------------------------------------------------------------
