@@ -165,7 +165,7 @@ def _decide_observed(rollout: Rollout, observation: Observation, now: datetime) 
 
 
 def _decide_in_phase(rollout: Rollout, judgement: Judgement) -> Decision:
-    state, observation, now = rollout.state, judgement.observation, judgement.now
+    state = rollout.state
     match state:
         case Progressing():
             decision = decide_progressing(rollout, state, judgement)
@@ -173,11 +173,11 @@ def _decide_in_phase(rollout: Rollout, judgement: Judgement) -> Decision:
         case Paused():
             return advance.record_green(_decide_paused(rollout, state, judgement), judgement)
         case RollingBack():
-            return _decide_rolling_back(rollout, observation.target, now)
+            return _decide_rolling_back(rollout, judgement.target, judgement.now)
         case RolledBack():
-            return final_watch.after_rollback(rollout, state, observation, now)
+            return final_watch.after_rollback(rollout, state, judgement)
         case Succeeded():
-            return final_watch.after_success(rollout, state, observation, now)
+            return final_watch.after_success(rollout, state, judgement)
         case unreachable:
             assert_never(unreachable)
 

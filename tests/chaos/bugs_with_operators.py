@@ -24,7 +24,6 @@ from tests.chaos.sample_plans import CANARY_ERRORS, MEASURE, READ, WRITE, interl
 from tests.support.core import (
     Command,
     Decision,
-    Observation,
     Paused,
     Pending,
     RolledBack,
@@ -106,13 +105,10 @@ def pause_ends_itself(patch: pytest.MonkeyPatch) -> None:
 def guards_every_weight(patch: pytest.MonkeyPatch) -> None:
     """The watch after a rollback lowers any weight."""
 
-    def lower_any_weight(
-        rollout: Rollout, state: RolledBack, observation: Observation, now: datetime
-    ) -> Decision:
-        if isinstance(observation.target, TargetReading) and observation.target.weight:
-            return replace(
-                rollback.lower_again(rollout, state, now), move=rollback.lower_move(rollout)
-            )
+    def lower_any_weight(rollout: Rollout, state: RolledBack, judgement: Judgement) -> Decision:
+        if isinstance(judgement.target, TargetReading) and judgement.target.weight:
+            lowered = rollback.lower_again(rollout, state, judgement.now)
+            return replace(lowered, move=rollback.lower_move(rollout))
         return Decision(rollout)
 
     patch.setattr(final_watch, "after_rollback", lower_any_weight)
@@ -122,10 +118,8 @@ def guards_every_weight(patch: pytest.MonkeyPatch) -> None:
 def guard_raises_weight(patch: pytest.MonkeyPatch) -> None:
     """A rolled back rollout writes its last weight again."""
 
-    def raise_again(
-        rollout: Rollout, state: RolledBack, observation: Observation, now: datetime
-    ) -> Decision:
-        target = observation.target
+    def raise_again(rollout: Rollout, state: RolledBack, judgement: Judgement) -> Decision:
+        target = judgement.target
         if isinstance(target, UnreadableTarget) or target.weight == state.intended:
             return Decision(rollout)
         return Decision(rollout, SetWeight(state.intended, target.token))
@@ -145,7 +139,7 @@ def guard_raises_weight(patch: pytest.MonkeyPatch) -> None:
 def guards_nothing(patch: pytest.MonkeyPatch) -> None:
     """A late raise after a rollback is not lowered again."""
     patch.setattr(
-        final_watch, "after_rollback", lambda rollout, state, observation, now: Decision(rollout)
+        final_watch, "after_rollback", lambda rollout, state, judgement: Decision(rollout)
     )
 
 

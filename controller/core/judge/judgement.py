@@ -1,7 +1,7 @@
 """The judgement of one decision: all that its observation says about the rollout. Made once.
 
-That is the findings of the gate, what could not be read, and which requests are missing.
-Transitions read no series.
+That is the findings of the gate, what could not be read, which requests are missing, and after the
+end the leak check and the use of the stable path. Transitions read no series.
 
 A checkpoint is the stored evidence with all that can no longer change folded in, so that no later
 tick has to read it again.
@@ -31,7 +31,8 @@ from controller.core.judge.gate import (
     judge_gate,
     reads_log_backlog,
 )
-from controller.core.judge.queries import JUDGED_PHASES
+from controller.core.judge.leak_check import leak_check_finding
+from controller.core.judge.queries import JUDGED_PHASES, stable_use_of
 from controller.core.judge.sequential_evidence import SequentialEvidence
 from controller.core.judge.silence import Loss, Silence, missing_at_100, was_heard
 from controller.core.observation import (
@@ -42,7 +43,7 @@ from controller.core.observation import (
     UnreadableTarget,
 )
 from controller.core.policy import Criterion, Policy
-from controller.core.rollout import Rollout
+from controller.core.rollout import Rollout, StableUse
 from controller.core.stats.combined_tests import SequentialState
 from controller.core.units import MINUTE_S, floor_to, from_unix
 from controller.immutable import Immutable, replace
@@ -165,6 +166,16 @@ class Judgement:
     def missing(self) -> Silence | Loss | None:
         """What is missing since 100% was applied: all requests, or many; None: not known to be."""
         return missing_at_100(self.rollout, self.observation.series, self.now)
+
+    @property
+    def leak_check(self) -> Finding | None:
+        """The leak check of a rollback; None while it has no result, or has none to come."""
+        return leak_check_finding(self.rollout, self.target, self.observation.series, self.now)
+
+    @property
+    def stable_use(self) -> StableUse | None:
+        """The use of the stable path after success; None where this tick has not read it."""
+        return stable_use_of(self.rollout, self.observation.series, self.now)
 
 
 def judge(

@@ -17,7 +17,14 @@ from controller.core.judge.findings import Finding, FindingReason, Label, Verdic
 from controller.core.judge.queries import QueryPlan, aligned_span
 from controller.core.judge.sequential import SILENCE_SIGNIFICANCE
 from controller.core.judge.series import NO_SERIES, query, series_key
-from controller.core.observation import LogQuery, QueryStatus, Series, Span
+from controller.core.observation import (
+    LogQuery,
+    QueryStatus,
+    Series,
+    Span,
+    TargetReading,
+    UnreadableTarget,
+)
 from controller.core.policy import Criterion, Policy, TargetSpec
 from controller.core.policy.model import PROBE_MARGIN
 from controller.core.rollout import Rollout
@@ -409,14 +416,21 @@ def _log_queries(watch: LeakCheck, open_end: int, *, last: bool) -> dict[str, Lo
 
 
 def leak_check_finding(
-    rollout: Rollout, series: Mapping[str, Series], now: datetime
+    rollout: Rollout,
+    target: TargetReading | UnreadableTarget,
+    series: Mapping[str, Series],
+    now: datetime,
 ) -> Finding | None:
-    """Return the leak check of a rollback whose target has 0%.
+    """Return the leak check of a rollback.
 
     Either kind of evidence fails the check; one that passes it is enough while none fails it.
     None while more evidence may come, once there is a finding, and where no weight had been
-    applied.
+    applied. Where the live weight is unknown, counts prove nothing; after drift it stays as it is.
     """
+    if isinstance(target, UnreadableTarget):
+        series = {}
+    elif target.weight != 0:
+        return _after_drift(rollout, target.variables)
     watch = _leak_watch(rollout, series, now)
     if watch is None:
         return None
@@ -437,7 +451,7 @@ def leak_check_finding(
     return watch.finding(Verdict.INCONCLUSIVE, Label.UNOBSERVABLE, None, text)
 
 
-def leak_check_after_drift(rollout: Rollout, variables: str) -> Finding | None:
+def _after_drift(rollout: Rollout, variables: str) -> Finding | None:
     """Return the leak check of a rollback whose weight was changed again.
 
     A request is no leak any more. variables: the settings of the target as they are now.

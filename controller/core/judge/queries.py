@@ -17,7 +17,7 @@ from controller.core.judge.sequential_evidence import step_judges
 from controller.core.judge.series import NO_SERIES, query
 from controller.core.judge.silence import silence_read_from
 from controller.core.notice_rules import DAY
-from controller.core.observation import LogQuery, MetricQuery, Observation, QueryStatus, Span
+from controller.core.observation import LogQuery, MetricQuery, QueryStatus, Series, Span
 from controller.core.rollout import Phase, Rollout, StableUse, Succeeded
 from controller.core.units import MINUTE_S, ceil_to, floor_to, from_unix
 from controller.immutable import Immutable, field
@@ -136,13 +136,13 @@ def stable_use_plan(rollout: Rollout, now: datetime) -> QueryPlan:
 
 
 def stable_use_of(
-    rollout: Rollout, state: Succeeded, observation: Observation, now: datetime
+    rollout: Rollout, series: Mapping[str, Series], now: datetime
 ) -> StableUse | None:
     """Return the use of the stable path with what this tick has read; None where it read none."""
-    plan = stable_use_plan(rollout, now)
-    if not plan or not observation.series:
+    plan, state = stable_use_plan(rollout, now), rollout.state
+    if not plan or not series or not isinstance(state, Succeeded):
         return None
-    answers = [observation.series.get(key, NO_SERIES) for key in plan.queries]
+    answers = [series.get(key, NO_SERIES) for key in plan.queries]
     known = state.stable_use
     used = None if known is None else known.used
     if any(answer.status is not QueryStatus.COMPLETE for answer in answers):

@@ -6,11 +6,10 @@ They keep 0% after a rollback, and report what was changed outside rolloutctl.
 from datetime import datetime
 
 from controller.core.decision import Alert, Decision, Notice, Record
-from controller.core.judge.leak_check import leak_check_after_drift, leak_check_finding
-from controller.core.judge.queries import stable_use_of
+from controller.core.judge.judgement import Judgement
 from controller.core.message import Severity
 from controller.core.notice_rules import Condition, ConditionKind
-from controller.core.observation import Observation, TargetReading, UnreadableTarget
+from controller.core.observation import TargetReading, UnreadableTarget
 from controller.core.rollout import Reason, RolledBack, Rollout, Succeeded
 from controller.core.transitions import rollback
 from controller.core.words.notices import changed_text, stable_path_text
@@ -21,37 +20,30 @@ STABLE_PATH = "stable_path"
 RELEASED = "released_outside"
 
 
-def after_rollback(
-    rollout: Rollout, state: RolledBack, observation: Observation, now: datetime
-) -> Decision:
+def after_rollback(rollout: Rollout, state: RolledBack, judgement: Judgement) -> Decision:
     """Return the decision for a rolled back rollout: keep 0%, and check for leaks."""
-    target = observation.target
+    target, now = judgement.target, judgement.now
     is_at_zero = isinstance(target, TargetReading) and target.has_applied(0)
-    if is_at_zero and observation.owns_target and rollback.has_come_back(rollout):
+    if is_at_zero and judgement.observation.owns_target and rollback.has_come_back(rollout):
         return rollback.end_at_zero_again(rollout, now)
     # Ticks may visit the rollout longer than that, to repeat its page.
     guarding = now < state.since + rollback.ROLLBACK_GUARD
-    if not guarding or not _is_watched(rollout, observation, now):
+    if not guarding or not _is_watched(judgement):
         return Decision(rollout)
     if isinstance(target, UnreadableTarget) or target.weight == 0:
-        # Where the live weight is unknown, request counts prove nothing.
-        series = {} if isinstance(target, UnreadableTarget) else observation.series
-        leak_check = leak_check_finding(rollout, series, now)
-        return rollback.record_leak_check(rollout, state, leak_check, now)
-    state = replace(state, leak_check=leak_check_after_drift(rollout, target.variables))
+        return rollback.record_leak_check(rollout, state, judgement.leak_check, now)
+    state = replace(state, leak_check=judgement.leak_check)
     rollout = replace(rollout, state=state)
     if target.weight == state.intended and not rollout.policy.target.observed:
         return rollback.lower_again(rollout, state, now)
     return _report_final_drift(rollout, target, now)
 
 
-def after_success(
-    rollout: Rollout, state: Succeeded, observation: Observation, now: datetime
-) -> Decision:
+def after_success(rollout: Rollout, state: Succeeded, judgement: Judgement) -> Decision:
     """Return the decision for a succeeded rollout: report what changed, and the stable path."""
-    if not _is_watched(rollout, observation, now):
+    if not _is_watched(judgement):
         return Decision(rollout)
-    target = observation.target
+    target, now = judgement.target, judgement.now
     if isinstance(target, TargetReading):
         if target.weight != 0 and rollout.exposed_to is not None:  # its exposure continues
             text = f"{rollout.id} ended at {rollout.weight}%, and its weight was later found at 0%"
@@ -62,7 +54,7 @@ def after_success(
             decision = _report_release(rollout, target, now)
         if decision.record is not None:
             return decision
-    use = stable_use_of(rollout, state, observation, now)
+    use = judgement.stable_use
     if use is None:
         return Decision(rollout)
     after = replace(rollout, state=replace(state, stable_use=use))
@@ -74,9 +66,9 @@ def after_success(
     return Decision(after, record=entry)
 
 
-def _is_watched(rollout: Rollout, observation: Observation, now: datetime) -> bool:
+def _is_watched(judgement: Judgement) -> bool:
     """Tell whether the watch of a final rollout is not over, and no newer one owns its target."""
-    return observation.owns_target and rollout.is_watched(now)
+    return judgement.observation.owns_target and judgement.rollout.is_watched(judgement.now)
 
 
 # --- What was changed after the end ---------------------------------------------------------------
