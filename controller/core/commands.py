@@ -81,7 +81,7 @@ def apply_command(
     now = max(now, rollout.updated)
     current = replace(rollout, updated=now)
     judgement = judge(current, observation, now)
-    decision = _decide_command(current, command, observation, now)
+    decision = _decide_command(current, command, judgement)
     decision = announce.with_page(_with_visibility(rollout, command, decision, judgement), now)
     if decision.record is None:
         return decision
@@ -118,51 +118,49 @@ def _with_visibility(
     return replace(decision, rollout=after)
 
 
-def _decide_command(
-    rollout: Rollout, command: Command, observation: Observation, now: datetime
-) -> Decision:
+def _decide_command(rollout: Rollout, command: Command, judgement: Judgement) -> Decision:
     """Return the decision for a command. Raises UsageError in a phase that does not allow it."""
     state = rollout.state
     if command.verb is Verb.ROLLBACK:
-        return _roll_back(rollout, command, observation, now)
+        return _roll_back(rollout, command, judgement)
     if command.verb is Verb.ACK:
-        return by_operator.acknowledge(rollout, command, now)
+        return by_operator.acknowledge(rollout, command, judgement.now)
     if command.retry:
         if isinstance(state, RolledBack):
-            return by_operator.set_weight_again(rollout, command, observation, now)
+            return by_operator.set_weight_again(rollout, command, judgement)
         raise _refused_by_phase(rollout, command.verb)
     if isinstance(state, Progressing | Paused):
-        return _decide_exposed(rollout, state, command, observation, now)
+        return _decide_exposed(rollout, state, command, judgement)
     raise _refused_by_phase(rollout, command.verb)
 
 
 def _decide_exposed(
-    rollout: Rollout, state: Exposed, command: Command, observation: Observation, now: datetime
+    rollout: Rollout, state: Exposed, command: Command, judgement: Judgement
 ) -> Decision:
     match command.verb:
         case Verb.PAUSE if isinstance(state, Progressing):
-            return by_operator.pause_by_operator(rollout, state, command, observation.target, now)
+            return by_operator.pause_by_operator(rollout, state, command, judgement)
         case Verb.RESUME if isinstance(state, Paused):
-            return by_operator.resume(rollout, state, command, observation, now)
+            return by_operator.resume(rollout, state, command, judgement)
         case Verb.PROMOTE:
-            return by_operator.promote(rollout, state, command, observation, now)
+            return by_operator.promote(rollout, state, command, judgement)
         case Verb.SET_WEIGHT:
-            return by_operator.set_weight(rollout, state, command, observation, now)
+            return by_operator.set_weight(rollout, state, command, judgement)
         case Verb.APPROVE:
-            return by_operator.approve(rollout, command, now)
+            return by_operator.approve(rollout, command, judgement.now)
         case Verb.ATTEST:
-            return by_operator.attest(rollout, command, now)
+            return by_operator.attest(rollout, command, judgement.now)
         case Verb.PAUSE | Verb.RESUME | Verb.ROLLBACK | Verb.ACK:
             raise _refused_by_phase(rollout, command.verb)
         case unreachable:
             assert_never(unreachable)
 
 
-def _roll_back(
-    rollout: Rollout, command: Command, observation: Observation, now: datetime
-) -> Decision:
+def _roll_back(rollout: Rollout, command: Command, judgement: Judgement) -> Decision:
     """Roll back; the operator waits for 0% up to the policy's `rollback_timeout`."""
-    weight = weight_of(observation.target) if command.weight is None else command.weight
-    decision = rollback.roll_back(rollout, Reason.ROLLBACK_REQUESTED, command.reason, weight, now)
+    weight = weight_of(judgement.target) if command.weight is None else command.weight
+    decision = rollback.roll_back(
+        rollout, Reason.ROLLBACK_REQUESTED, command.reason, weight, judgement.now
+    )
     move = replace(rollback.lower_move(decision.rollout), within=rollout.policy.rollback_timeout)
     return replace(decision, move=move)

@@ -11,10 +11,9 @@ from controller.core.decision import Decision, Notice, Record, SetWeight
 from controller.core.events import Command
 from controller.core.judge.evidence import SignOff
 from controller.core.judge.findings import Label, Verdict, weakest_label
-from controller.core.judge.judgement import Judgement, attestation_finding, judge
+from controller.core.judge.judgement import Judgement, attestation_finding
 from controller.core.message import Severity
 from controller.core.observation import (
-    Observation,
     TargetReading,
     UnreadableTarget,
     UpdateStatus,
@@ -52,11 +51,9 @@ def refusal(rollout: Rollout, verb: str, why: str) -> UsageError:
     )
 
 
-def _require_writable_target(
-    rollout: Rollout, verb: str, observation: Observation
-) -> TargetReading:
+def _require_writable_target(judgement: Judgement, verb: str) -> TargetReading:
     """Return the target as it was read. Raises UsageError when no weight can be written to it."""
-    target = observation.target
+    rollout, target = judgement.rollout, judgement.target
     if isinstance(target, UnreadableTarget):
         raise refusal(rollout, verb, f"the target cannot be read: {target.reason}")
     if target.update is not UpdateStatus.SUCCESSFUL:
@@ -87,18 +84,15 @@ def _require_traffic(rollout: Rollout, verb: str, target: TargetReading) -> None
 
 
 def pause_by_operator(
-    rollout: Rollout,
-    state: Progressing,
-    command: Command,
-    target: TargetReading | UnreadableTarget,
-    now: datetime,
+    rollout: Rollout, state: Progressing, command: Command, judgement: Judgement
 ) -> Decision:
     """Pause until an operator resumes; a criterion that fails still rolls back.
 
     Neither weight of a pending raise is drift in the pause. Any other weight is, and the next tick
     reports it.
     """
-    weight, pending = weight_of(target), rollout.pending
+    target, now, pending = judgement.target, judgement.now, rollout.pending
+    weight = weight_of(target)
     is_expected = pending is not None and weight in (pending.previous, pending.weight)
     paused = Paused(
         since=now,
@@ -113,15 +107,15 @@ def pause_by_operator(
 
 
 def set_weight(
-    rollout: Rollout, state: Exposed, command: Command, observation: Observation, now: datetime
+    rollout: Rollout, state: Exposed, command: Command, judgement: Judgement
 ) -> Decision:
     """Pause, and write the weight that an operator names: one write, recorded before it.
 
     The result is drift with a known author: a later resume restores or keeps it. This write makes
     the token of a pending raise invalid.
     """
-    target = _require_writable_target(rollout, command.verb, observation)
-    rollout = _require_no_fail(judge(rollout, observation, now), command.verb)
+    target, now = _require_writable_target(judgement, command.verb), judgement.now
+    rollout = _require_no_fail(judgement, command.verb)
     weight = command.weight or 0
     if weight == 0:
         raise refusal(rollout, command.verb, f"0% is a rollback: rolloutctl rollback {rollout.id}")
@@ -147,9 +141,7 @@ def set_weight(
     return replace(decision, move=SetWeight(weight, target.token))
 
 
-def set_weight_again(
-    rollout: Rollout, command: Command, observation: Observation, now: datetime
-) -> Decision:
+def set_weight_again(rollout: Rollout, command: Command, judgement: Judgement) -> Decision:
     """Record why a revision that was rolled back gets traffic again. The rollout stays as it is."""
     weight = command.weight or 0
     if not command.reason:
@@ -159,8 +151,8 @@ def set_weight_again(
         )
         raise refusal(rollout, command.verb, why)
     text = f"{weight}% is set by an operator after the rollback{_because(command)}"
-    live = weight_of(observation.target)
-    entry = Record.of("weight_set", rollout, rollout, live, now, sentence=text)
+    live = weight_of(judgement.target)
+    entry = Record.of("weight_set", rollout, rollout, live, judgement.now, sentence=text)
     notice = Notice(Severity.INFO, f"{rollout.id}: {text}")
     return Decision(rollout, notices=(notice,), record=entry)
 
@@ -168,14 +160,12 @@ def set_weight_again(
 # --- Resume ---------------------------------------------------------------------------------------
 
 
-def resume(
-    rollout: Rollout, state: Paused, command: Command, observation: Observation, now: datetime
-) -> Decision:
+def resume(rollout: Rollout, state: Paused, command: Command, judgement: Judgement) -> Decision:
     """Resume at the intended weight, or as the command says where another weight is live."""
-    target = _require_writable_target(rollout, command.verb, observation)
+    target, now = _require_writable_target(judgement, command.verb), judgement.now
     live, intended = target.weight, rollout.weight
     _require_traffic(rollout, command.verb, target)
-    rollout = _require_no_fail(judge(rollout, observation, now), command.verb)
+    rollout = _require_no_fail(judgement, command.verb)
     if live == intended:
         return resume_at_intended_weight(rollout, state, target, command, now)
     mismatch = f"the target shows {target.variables}, expected {intended}%"
@@ -265,11 +255,10 @@ def _resume_at_live_weight(
 # --- Promote, approve, attest, acknowledge --------------------------------------------------------
 
 
-def promote(
-    rollout: Rollout, state: Exposed, command: Command, observation: Observation, now: datetime
-) -> Decision:
+def promote(rollout: Rollout, state: Exposed, command: Command, judgement: Judgement) -> Decision:
     """Advance without a pass of the gate; over a freeze, an approval or a hook it does not go."""
-    target, live = _require_writable_target(rollout, command.verb, observation), state.position
+    target, now = _require_writable_target(judgement, command.verb), judgement.now
+    live = state.position
     if target.weight != rollout.weight and (isinstance(state, Paused) or isinstance(live, Live)):
         why = f"the target shows {target.variables}, expected {rollout.weight}%"
         raise refusal(rollout, command.verb, f"{why}; resume the rollout first")
@@ -277,9 +266,8 @@ def promote(
         raise refusal(
             rollout, command.verb, f"{live.weight}% is not applied yet; run rolloutctl tick first"
         )
-    judgement = judge(rollout, observation, now)
-    judged = _require_no_fail(judgement, command.verb)
-    if block := blocks.advance_block(rollout, now) or blocks.hook_block(rollout, observation.hooks):
+    judged, answers = _require_no_fail(judgement, command.verb), judgement.observation.hooks
+    if block := blocks.advance_block(rollout, now) or blocks.hook_block(rollout, answers):
         if block.hooks_to_call:
             return Decision(rollout, hooks_to_call=block.hooks_to_call)
         why = f"{block.text}; promote does not skip a freeze, an approval or a hook"
