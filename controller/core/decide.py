@@ -5,7 +5,7 @@ the diagram of `state-machine.md` are made by running it. In each function below
 that matches wins; `transitions` builds the decision that it leads to.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, assert_never, overload
 
 from controller.core.commands import apply_command
@@ -173,7 +173,7 @@ def _decide_in_phase(rollout: Rollout, judgement: Judgement) -> Decision:
         case Paused():
             return advance.record_green(_decide_paused(rollout, state, judgement), judgement)
         case RollingBack():
-            return _decide_rolling_back(rollout, judgement.target, judgement.now)
+            return rollback.continue_rollback(rollout, judgement.target, judgement.now)
         case RolledBack():
             return final_watch.after_rollback(rollout, state, judgement)
         case Succeeded():
@@ -402,26 +402,6 @@ def _roll_back_failed_gate(
         why += " The weight is 0% already."
         return rollback.end_at_zero(rollout, target, Reason.GATE_FAILED, why, now)
     return rollback.roll_back(rollout, Reason.GATE_FAILED, why, weight_of(target), now)
-
-
-def _decide_rolling_back(
-    rollout: Rollout, target: TargetReading | UnreadableTarget, now: datetime
-) -> Decision:
-    limit: timedelta = rollout.policy.rollback_timeout
-    late = now - rollout.since > limit
-    if isinstance(target, UnreadableTarget):
-        move = None if target.permanent else rollback.lower_move(rollout)
-        return rollback.keep_lowering(rollout, move, target.reason, late or target.permanent, now)
-    if target.has_applied(0):
-        return rollback.confirm_rollback(rollout, target, now)
-    if target.weight == 0 and target.update is UpdateStatus.IN_PROGRESS:
-        return rollback.keep_lowering(
-            rollout, None, "0% is written, and the update is still in progress", late, now
-        )
-    why = f"the target shows {target.variables}"
-    if target.update is UpdateStatus.FAILED:
-        why += f", and its last update failed: {target.detail or 'no reason given'}"
-    return rollback.keep_lowering(rollout, rollback.lower_move(rollout), why, late, now)
 
 
 def _stay_with_checkpoint(rollout: Rollout, judgement: Judgement) -> Decision:

@@ -69,10 +69,11 @@ def rollback_waits_for_metrics(patch: pytest.MonkeyPatch) -> None:
 
     def wait_for_metrics(rollout: Rollout, target: Any, now: datetime) -> Decision:
         if isinstance(target, TargetReading) and target.weight == 0:
-            return rollback.confirm_rollback(rollout, target, now)
+            why = rollout.sentence
+            return rollback._complete_rollback(rollout, target, rollout.reason, why, now)
         return Decision(rollout)  # the next tick measures again
 
-    patch.setattr(deciding, "_decide_rolling_back", wait_for_metrics)
+    patch.setattr(rollback, "continue_rollback", wait_for_metrics)
 
 
 @breaks(

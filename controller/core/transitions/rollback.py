@@ -7,7 +7,7 @@ from controller.core.decision import Alert, Decision, Notice, Record, SetZero
 from controller.core.judge.findings import Finding, Verdict
 from controller.core.message import Severity
 from controller.core.notice_rules import Condition, ConditionKind, is_due
-from controller.core.observation import TargetReading, UpdateStatus
+from controller.core.observation import TargetReading, UnreadableTarget, UpdateStatus
 from controller.core.rollout import (
     Paused,
     Pending,
@@ -125,7 +125,26 @@ def lower_move(rollout: Rollout) -> SetZero:
     return SetZero(within, outdated_token=void)
 
 
-def keep_lowering(
+def continue_rollback(
+    rollout: Rollout, target: TargetReading | UnreadableTarget, now: datetime
+) -> Decision:
+    """Lower the weight until 0% is read back; after the policy's `rollback_timeout` that pages."""
+    late = now - rollout.since > rollout.policy.rollback_timeout
+    if isinstance(target, UnreadableTarget):
+        move = None if target.permanent else lower_move(rollout)
+        return _keep_lowering(rollout, move, target.reason, late or target.permanent, now)
+    if target.has_applied(0):
+        return _complete_rollback(rollout, target, rollout.reason, rollout.sentence, now)
+    if target.weight == 0 and target.update is UpdateStatus.IN_PROGRESS:
+        why = "0% is written, and the update is still in progress"
+        return _keep_lowering(rollout, None, why, late, now)
+    why = f"the target shows {target.variables}"
+    if target.update is UpdateStatus.FAILED:
+        why += f", and its last update failed: {target.detail or 'no reason given'}"
+    return _keep_lowering(rollout, lower_move(rollout), why, late, now)
+
+
+def _keep_lowering(
     rollout: Rollout, move: SetZero | None, why: str, critical: bool, now: datetime
 ) -> Decision:
     """Try again to apply 0%; when that is critical, the tick pages as well."""
@@ -189,11 +208,6 @@ def _unconfirmed_text(rollout: Rollout, why: str) -> str:
     )
 
 
-def confirm_rollback(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
-    """Complete a rollback: 0% was read back from the target."""
-    return _complete_rollback(rollout, target, rollout.reason, rollout.sentence, now)
-
-
 def end_found_at_zero(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
     """End a rollout whose target was found at 0%, once 0% is applied."""
     if is_first_raise_unseen(rollout):
@@ -243,6 +257,7 @@ def end_at_zero(
 def _complete_rollback(
     rollout: Rollout, target: TargetReading, reason: Reason, why: str, now: datetime
 ) -> Decision:
+    """Complete a rollback for `reason`: 0% was read back from the target."""
     rolled_back = RolledBack(
         since=now,
         reason=reason,
