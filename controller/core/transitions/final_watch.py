@@ -6,37 +6,83 @@ They keep 0% after a rollback, and report what was changed outside rolloutctl.
 from datetime import datetime
 
 from controller.core.decision import Alert, Decision, Notice, Record
+from controller.core.judge.findings import Finding, Verdict
 from controller.core.judge.judgement import Judgement
 from controller.core.message import Severity
 from controller.core.notice_rules import Condition, ConditionKind
 from controller.core.observation import TargetReading, UnreadableTarget
 from controller.core.rollout import Reason, RolledBack, Rollout, Succeeded
 from controller.core.transitions import rollback
+from controller.core.words.findings import sentence_of
 from controller.core.words.notices import changed_text, stable_path_text
 from controller.immutable import replace
 
-# Kinds of entries: of the use of the stable path, and of code that no rollout released.
+# Kinds of entries: of the use of the stable path, of code that no rollout released, and of a weight
+# that came back and is 0% again.
 STABLE_PATH = "stable_path"
 RELEASED = "released_outside"
+ZERO_AGAIN = "at_zero_again"
 
 
 def after_rollback(rollout: Rollout, state: RolledBack, judgement: Judgement) -> Decision:
     """Return the decision for a rolled back rollout: keep 0%, and check for leaks."""
     target, now = judgement.target, judgement.now
     is_at_zero = isinstance(target, TargetReading) and target.has_applied(0)
-    if is_at_zero and judgement.observation.owns_target and rollback.has_come_back(rollout):
-        return rollback.end_at_zero_again(rollout, now)
+    if is_at_zero and judgement.observation.owns_target and _has_come_back(rollout):
+        return _end_at_zero_again(rollout, now)
     # Ticks may visit the rollout longer than that, to repeat its page.
     guarding = now < state.since + rollback.ROLLBACK_GUARD
     if not guarding or not _is_watched(judgement):
         return Decision(rollout)
     if isinstance(target, UnreadableTarget) or target.weight == 0:
-        return rollback.record_leak_check(rollout, state, judgement.leak_check, now)
+        return _record_leak_check(rollout, state, judgement.leak_check, now)
     state = replace(state, leak_check=judgement.leak_check)
     rollout = replace(rollout, state=state)
     if target.weight == state.intended and not rollout.policy.target.observed:
         return rollback.lower_again(rollout, state, now)
     return _report_final_drift(rollout, target, now)
+
+
+def _has_come_back(rollout: Rollout) -> bool:
+    """Tell whether people know of a weight that came back after the rollback and stayed."""
+    condition = rollout.conditions.get(ConditionKind.UNCONFIRMED)
+    return condition is not None and condition.entry != rollback.LEAK_CHECKED
+
+
+def _end_at_zero_again(rollout: Rollout, now: datetime) -> Decision:
+    """End the page of a weight that came back and was not lowered: 0% was read back."""
+    after = rollout.with_condition(ConditionKind.UNCONFIRMED, None)
+    text = f"{rollout.id}: 0% is applied again (read back from {rollout.policy.target.name})"
+    reason = Reason.WATCHING
+    entry = Record.of(ZERO_AGAIN, rollout, after, 0, now, reason=reason, sentence=text)
+    return Decision(after, notices=(Notice(Severity.INFO, text),), record=entry)
+
+
+def _record_leak_check(
+    rollout: Rollout, state: RolledBack, leak_check: Finding | None, now: datetime
+) -> Decision:
+    """Record once what became of the requests after the rollback; None: not known yet."""
+    if leak_check is None:
+        return Decision(rollout)
+    is_failed = leak_check.verdict is Verdict.FAIL
+    after = replace(rollout, state=replace(state, leak_check=leak_check))
+    text = sentence_of(leak_check)
+    if is_failed:
+        condition = Condition(
+            now, f"{rollout.id}: {text}", announced=now, critical=True, entry=rollback.LEAK_CHECKED
+        )
+        after = after.with_condition(ConditionKind.UNCONFIRMED, condition)
+    entry = Record.of(
+        rollback.LEAK_CHECKED, rollout, after, 0, now,
+        reason=Reason.WATCHING, sentence=text, findings=(leak_check,), keeps_series=True,
+    )  # fmt: skip
+    severity = Severity.CRITICAL if is_failed else Severity.INFO
+    return Decision(
+        after,
+        notices=(Notice(severity, f"{rollout.id}: {text}"),),
+        record=entry,
+        alert=Alert.ROLLBACK_UNCONFIRMED if is_failed else None,
+    )
 
 
 def after_success(rollout: Rollout, state: Succeeded, judgement: Judgement) -> Decision:

@@ -1,10 +1,9 @@
-"""The rollback to 0%: write it, confirm it, keep it, and record the leak check."""
+"""The rollback to 0%: write it, confirm it, and lower a weight again that came back."""
 
 from datetime import datetime, timedelta
 from typing import assert_never
 
 from controller.core.decision import Alert, Decision, Notice, Record, SetZero
-from controller.core.judge.findings import Finding, Verdict
 from controller.core.message import Severity
 from controller.core.notice_rules import Condition, ConditionKind, is_due
 from controller.core.observation import TargetReading, UnreadableTarget, UpdateStatus
@@ -20,7 +19,6 @@ from controller.core.rollout import (
     Succeeded,
 )
 from controller.core.units import clock_text
-from controller.core.words.findings import sentence_of
 from controller.core.words.next_action import with_table
 from controller.immutable import replace
 
@@ -36,7 +34,6 @@ EXTERNAL_ZERO_REASONS = frozenset({Reason.FOUND_AT_ZERO, Reason.RAISE_UNCERTAIN}
 UNCONFIRMED = "rollback_unconfirmed"
 LEAK_CHECKED = "leak_checked"
 GUARDING = "lowered_again"
-ZERO_AGAIN = "at_zero_again"
 
 
 def roll_back(
@@ -289,45 +286,3 @@ def lower_again(rollout: Rollout, state: RolledBack, now: datetime) -> Decision:
     after = replace(rollout, state=replace(state, token=""))  # the write gives it another one
     entry = Record.of(GUARDING, rollout, after, weight, now, reason=reason, sentence=text)
     return Decision(after, move, (Notice(Severity.WARNING, text),), entry)
-
-
-def has_come_back(rollout: Rollout) -> bool:
-    """Tell whether people know of a weight that came back after the rollback and stayed."""
-    condition = rollout.conditions.get(ConditionKind.UNCONFIRMED)
-    return condition is not None and condition.entry != LEAK_CHECKED
-
-
-def end_at_zero_again(rollout: Rollout, now: datetime) -> Decision:
-    """End the page of a weight that came back and was not lowered: 0% was read back."""
-    after = rollout.with_condition(ConditionKind.UNCONFIRMED, None)
-    text = f"{rollout.id}: 0% is applied again (read back from {rollout.policy.target.name})"
-    reason = Reason.WATCHING
-    entry = Record.of(ZERO_AGAIN, rollout, after, 0, now, reason=reason, sentence=text)
-    return Decision(after, notices=(Notice(Severity.INFO, text),), record=entry)
-
-
-def record_leak_check(
-    rollout: Rollout, state: RolledBack, leak_check: Finding | None, now: datetime
-) -> Decision:
-    """Record once what became of the requests after the rollback; None: not known yet."""
-    if leak_check is None:
-        return Decision(rollout)
-    is_failed = leak_check.verdict is Verdict.FAIL
-    after = replace(rollout, state=replace(state, leak_check=leak_check))
-    text = sentence_of(leak_check)
-    if is_failed:
-        condition = Condition(
-            now, f"{rollout.id}: {text}", announced=now, critical=True, entry=LEAK_CHECKED
-        )
-        after = after.with_condition(ConditionKind.UNCONFIRMED, condition)
-    entry = Record.of(
-        LEAK_CHECKED, rollout, after, 0, now,
-        reason=Reason.WATCHING, sentence=text, findings=(leak_check,), keeps_series=True,
-    )  # fmt: skip
-    severity = Severity.CRITICAL if is_failed else Severity.INFO
-    return Decision(
-        after,
-        notices=(Notice(severity, f"{rollout.id}: {text}"),),
-        record=entry,
-        alert=Alert.ROLLBACK_UNCONFIRMED if is_failed else None,
-    )
