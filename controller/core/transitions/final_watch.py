@@ -40,7 +40,7 @@ def after_rollback(rollout: Rollout, state: RolledBack, judgement: Judgement) ->
     rollout = replace(rollout, state=state)
     if target.weight == state.intended and not rollout.policy.target.observed:
         return rollback.lower_again(rollout, state, now)
-    return _report_final_drift(rollout, target, now)
+    return _report_drift(rollout, target, now)
 
 
 def _has_come_back(rollout: Rollout) -> bool:
@@ -91,13 +91,9 @@ def after_success(rollout: Rollout, state: Succeeded, judgement: Judgement) -> D
         return Decision(rollout)
     target, now = judgement.target, judgement.now
     if isinstance(target, TargetReading):
-        if target.weight != 0 and rollout.exposed_to is not None:  # its exposure continues
-            text = f"{rollout.id} ended at {rollout.weight}%, and its weight was later found at 0%"
-            return _report_drift(replace(rollout, exposed_to=None), text, target, now)
-        if target.weight != rollout.weight:
-            decision = _report_final_drift(rollout, target, now)
-        else:
-            decision = _report_release(rollout, target, now)
+        is_drift = target.weight != rollout.weight or rollout.exposed_to is not None
+        report = _report_drift if is_drift else _report_release
+        decision = report(rollout, target, now)
         if decision.record is not None:
             return decision
     use = judgement.stable_use
@@ -120,32 +116,32 @@ def _is_watched(judgement: Judgement) -> bool:
 # --- What was changed after the end ---------------------------------------------------------------
 
 
-def _report_final_drift(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
-    """Report drift of a final rollout, and leave it alone; at 0% its exposure is over.
+def _report_drift(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
+    """Report drift of a final rollout, and leave it alone.
 
-    Once, and again where something else gets requests that no rollout released.
+    Once, and again where something else gets requests that no rollout released. At 0% its exposure
+    is over; that of a succeeded rollout continues with another weight.
     """
-    exposed_to = rollout.exposed_to or (now if target.weight == 0 else None)
-    known = rollout.conditions.get(ConditionKind.DRIFTED)
-    is_known = known is not None and known.text.endswith(_released_text(target))
+    text, exposed_to = f"{rollout.id} ended at {rollout.weight}%", rollout.exposed_to
+    if exposed_to is None and target.weight == 0:
+        exposed_to = now
+    elif exposed_to is not None and target.weight != 0 and isinstance(rollout.state, Succeeded):
+        exposed_to = None
+        text += ", and its weight was later found at 0%"
+    known, released = rollout.conditions.get(ConditionKind.DRIFTED), ""
+    if target.others:  # what gets requests and is neither path
+        released = f"; no rollout has released {target.others} since"
+    is_known = known is not None and known.text.endswith(released)
     if is_known and exposed_to == rollout.exposed_to:
         return Decision(rollout)
-    text = f"{rollout.id} ended at {rollout.weight}%"
-    return _report_drift(replace(rollout, exposed_to=exposed_to), text, target, now)
-
-
-def _report_drift(rollout: Rollout, text: str, target: TargetReading, now: datetime) -> Decision:
-    text = f"{text}; drift: the target now shows {target.variables}; rolloutctl leaves it as it is"
-    text += _released_text(target)
-    after = rollout.with_condition(ConditionKind.DRIFTED, Condition(now, text, announced=now))
+    text += f"; drift: the target now shows {target.variables}; rolloutctl leaves it as it is"
+    text += released
+    condition = Condition(now, text, announced=now)
+    rollout = replace(rollout, exposed_to=exposed_to)
+    after = rollout.with_condition(ConditionKind.DRIFTED, condition)
     weight, reason = target.weight, Reason.DRIFTED
     entry = Record.of("drifted", rollout, after, weight, now, reason=reason, sentence=text)
     return Decision(after, None, (Notice(Severity.WARNING, text),), entry, Alert.DRIFT)
-
-
-def _released_text(target: TargetReading) -> str:
-    """Return what gets requests and is neither path, as the end of a sentence; empty: nothing."""
-    return f"; no rollout has released {target.others} since" if target.others else ""
 
 
 def _report_release(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
