@@ -107,7 +107,7 @@ def _partial_target(raw: object) -> TargetSpec | None:
     if not isinstance(raw, Mapping):
         return None
     try:
-        model = TARGETS.model(TARGETS.kind_of(raw) or "")
+        model = TARGETS.model_of(raw)
     except KindError:
         return None
     try:
@@ -164,7 +164,7 @@ def _references(valid: Criterion | None, raw: object) -> Iterator[Reference]:
         yield from valid.references
     elif isinstance(raw, Mapping):
         try:
-            model = CRITERIA.model(CRITERIA.kind_of(raw) or "")
+            model = CRITERIA.model_of(raw)
         except KindError:
             return  # which of its fields name metrics is not known
         yield from references_in(model, raw)

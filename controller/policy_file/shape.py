@@ -78,7 +78,7 @@ class _Path:
         expected, metadata = _bare(self.annotation)
         for kinds in metadata:
             if isinstance(kinds, Registry):
-                expected = kinds.model(kinds.kind_of(self._value) or "")
+                expected = kinds.model_of(self._value)
         if _is_union(expected):
             self.annotation = _members(expected)[str(part)]
             return

@@ -109,12 +109,16 @@ class Registry(Generic[M]):
         kind = value.get(self.key)
         return kind if isinstance(kind, str) else None
 
-    def read(self, data: Any) -> M:
-        """Return the model of `data`. Raises KindError, and ValidationError for other mistakes."""
-        kind = self.kind_of(data) if isinstance(data, Mapping) else None
+    def model_of(self, value: object) -> type[M]:
+        """Return the model of the kind that `value` names. Raises KindError when there is none."""
+        kind = self.kind_of(value) if isinstance(value, Mapping) else None
         if kind is None:
             raise KindError(f"a {self.family} has no kind")
-        return self.model(kind).model_validate(data)
+        return self.model(kind)
+
+    def read(self, data: Any) -> M:
+        """Return the model of `data`. Raises KindError, and ValidationError for other mistakes."""
+        return self.model_of(data).model_validate(data)
 
     def _installed(self) -> dict[str, list[EntryPoint]]:
         return entry_points_of(self.group)
