@@ -9,25 +9,21 @@ valid and probably a mistake is a warning.
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Final, NamedTuple, TypeVar
-
-from pydantic import ValidationError
+from typing import Final, NamedTuple
 
 from controller.core.policy import BurnRate, Criterion, Metric, Policy, Threshold, aws_metrics
 from controller.core.policy.aws_metrics import has_one_publisher
 from controller.core.policy.comparison import Ratio
-from controller.core.policy.field_types import Model
 from controller.core.policy.metric_uses import Reference
 from controller.core.units import format_duration, format_percent
 from controller.errors import Flaw, PolicyError
 from controller.policy_file import yaml_file
 from controller.policy_file.crosscheck import crosscheck, ended_metrics
-from controller.policy_file.mistake import Place, PolicyMistake
+from controller.policy_file.mistake import PolicyMistake
 from controller.policy_file.partial_policy import parse_partial
-from controller.policy_file.shape import shape_problems
+from controller.policy_file.shape import validated
 from controller.policy_file.template import Inherited, inherited, read_policy
 from controller.policy_file.yaml_file import YamlSource
-from controller.safe_text import first_unprintable, has_workflow_command
 
 
 def load(path: Path) -> Policy:
@@ -83,54 +79,6 @@ def check(data: object) -> tuple[Policy | None, Sequence[PolicyMistake]]:
         crosschecked = crosscheck(parse_partial(data))
         problems += [one for one in crosschecked if one.place not in bad_places]
     return policy, problems
-
-
-M = TypeVar("M", bound=Model)
-
-
-def validated(data: object, model: type[M]) -> tuple[M | None, list[PolicyMistake]]:
-    """Return what `data` describes, None without it, and every mistake of shape and of texts."""
-    problems = list(_unprintable_texts(data))
-    unprintable = {(problem.place, problem.at_key) for problem in problems}
-    try:
-        return model.model_validate(data), problems
-    except ValidationError as error:
-        of_shape = shape_problems(error, data, model)
-        problems += [one for one in of_shape if (one.place, one.at_key) not in unprintable]
-        return None, problems
-
-
-def _unprintable_texts(data: object, place: Place = ()) -> Iterator[PolicyMistake]:
-    """Yield a problem for each key and each text in `data` that is not one printable line.
-
-    A policy is printed on terminals, in CI logs, chats and reports. A file is checked, and a stored
-    snapshot is not: which characters are printable depends on the Unicode version of Python, and a
-    rollout has to be readable, and be rolled back, on every version. A snapshot is escaped when it
-    is printed.
-    """
-    if isinstance(data, str):
-        if message := _line_problem(data):
-            yield PolicyMistake(place, message)
-    elif isinstance(data, Mapping):
-        for key, value in data.items():
-            if message := _line_problem(str(key)):
-                yield PolicyMistake((*place, key), message, at_key=True)
-            yield from _unprintable_texts(value, (*place, key))
-    elif isinstance(data, list | tuple):
-        for index, value in enumerate(data):
-            yield from _unprintable_texts(value, (*place, index))
-
-
-def _line_problem(text: str) -> str:
-    """Return what is wrong with `text`; empty where it is one printable line."""
-    character = first_unprintable(text)
-    if not character:
-        return "" if not has_workflow_command(text) else "is taken for a command by GitHub Actions"
-    if character != "\n":
-        return f"U+{ord(character):04X} is not printable: write one line of printable characters"
-    if text.index("\n") == len(text) - 1:
-        return "ends with a line break: write `>-` or `|-` to leave that out"
-    return "has more than one line: write one"
 
 
 # --- Warnings -------------------------------------------------------------------------------------

@@ -18,8 +18,8 @@ from controller.core.policy.targets import TARGETS
 from controller.core.units import DurationRange, PercentUpTo, format_duration, format_percent
 from controller.errors import Flaw, PolicyError, StoreError
 from controller.policy_file import yaml_file
-from controller.policy_file.loader import validated
 from controller.policy_file.mistake import PolicyMistake, place_text, suggestion
+from controller.policy_file.shape import validated
 from controller.policy_file.template import read_policy
 from controller.policy_file.yaml_file import YamlSource
 

@@ -1,25 +1,25 @@
-"""The mistakes of shape in a policy file: what pydantic finds, in the terms of the file.
+"""The mistakes of shape and of texts in a policy file, or in another one with a model.
 
 Pydantic says where an error is in its models, and what is wrong in its own words. Here it gets the
 place where the author sees it, one line that says what is expected, and an example.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from pydantic import Tag, ValidationError
 from pydantic_core import ErrorDetails
 
 from controller.core.policy.field_types import Form, Model
 from controller.core.policy.kind_registry import KIND_ABSENT, KIND_UNKNOWN, KindError, Registry
-from controller.core.policy.model import Policy
 from controller.core.policy.notify import CHANNELS
 from controller.core.units import quote_value
 from controller.immutable import replace
 from controller.policy_file import yaml_file
 from controller.policy_file.mistake import Place, PolicyMistake, nearest, suggestion
+from controller.safe_text import first_unprintable, has_workflow_command
 
 # A longer example is for `explain`: a message stays one line.
 _LONGEST_EXAMPLE = 110
@@ -29,9 +29,23 @@ _NO_MAPPING = frozenset({"model_type", "model_attributes_type", "dict_type"})
 # How pydantic marks that the key of a mapping is wrong, not its value.
 _KEY_MARK = "[key]"
 
+M = TypeVar("M", bound=Model)
 
-def shape_problems(
-    error: ValidationError, data: object, model: type[Model] = Policy
+
+def validated(data: object, model: type[M]) -> tuple[M | None, list[PolicyMistake]]:
+    """Return what `data` describes, None without it, and every mistake of shape and of texts."""
+    problems = list(_unprintable_texts(data))
+    unprintable = {(problem.place, problem.at_key) for problem in problems}
+    try:
+        return model.model_validate(data), problems
+    except ValidationError as error:
+        of_shape = _shape_problems(error, data, model)
+        problems += [one for one in of_shape if (one.place, one.at_key) not in unprintable]
+        return None, problems
+
+
+def _shape_problems(
+    error: ValidationError, data: object, model: type[Model]
 ) -> list[PolicyMistake]:
     """Return each mistake of shape in `data`; the first one of each mapping or list has an example.
 
@@ -303,3 +317,39 @@ _MESSAGES: Mapping[str, str] = MappingProxyType(
         "less_than_equal": "must be at most {le:.15g}, not {value}",
     }
 )
+
+
+# --- Texts ----------------------------------------------------------------------------------------
+
+
+def _unprintable_texts(data: object, place: Place = ()) -> Iterator[PolicyMistake]:
+    """Yield a problem for each key and each text in `data` that is not one printable line.
+
+    A policy is printed on terminals, in CI logs, chats and reports. A file is checked, and a stored
+    snapshot is not: which characters are printable depends on the Unicode version of Python, and a
+    rollout has to be readable, and be rolled back, on every version. A snapshot is escaped when it
+    is printed.
+    """
+    if isinstance(data, str):
+        if problem := _line_problem(data):
+            yield PolicyMistake(place, problem)
+    elif isinstance(data, Mapping):
+        for key, value in data.items():
+            if problem := _line_problem(str(key)):
+                yield PolicyMistake((*place, key), problem, at_key=True)
+            yield from _unprintable_texts(value, (*place, key))
+    elif isinstance(data, list | tuple):
+        for index, value in enumerate(data):
+            yield from _unprintable_texts(value, (*place, index))
+
+
+def _line_problem(text: str) -> str:
+    """Return what is wrong with `text`; empty where it is one printable line."""
+    character = first_unprintable(text)
+    if not character:
+        return "" if not has_workflow_command(text) else "is taken for a command by GitHub Actions"
+    if character != "\n":
+        return f"U+{ord(character):04X} is not printable: write one line of printable characters"
+    if text.index("\n") == len(text) - 1:
+        return "ends with a line break: write `>-` or `|-` to leave that out"
+    return "has more than one line: write one"
