@@ -31,7 +31,8 @@ def load(path: Path) -> Policy:
 
     Raises PolicyError with one `file:line:column: path: problem` line per mistake.
     """
-    return _policy(read_policy(path))
+    source = read_policy(path)
+    return _policy(source)
 
 
 class LoadedPolicy(NamedTuple):
@@ -75,9 +76,8 @@ def check(data: object) -> tuple[Policy | None, Sequence[PolicyMistake]]:
     """
     policy, problems = validated(data, Policy)
     if isinstance(data, Mapping):
-        bad_places = {problem.place for problem in problems}
-        crosschecked = crosscheck(parse_partial(data))
-        problems += [one for one in crosschecked if one.place not in bad_places]
+        parts, bad_places = parse_partial(data), {problem.place for problem in problems}
+        problems += [one for one in crosscheck(parts) if one.place not in bad_places]
     return policy, problems
 
 

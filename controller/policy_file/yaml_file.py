@@ -90,7 +90,8 @@ def read(path: Path, limits: DocumentLimits | None = None) -> YamlSource:
 
     Raises PolicyError with one line when the file cannot be read, is no YAML, or exceeds a limit.
     """
-    return parse(read_text(path), str(path), limits)
+    text = read_text(path)
+    return parse(text, str(path), limits)
 
 
 def read_text(path: Path) -> str:
