@@ -82,7 +82,7 @@ def apply_command(
     current = replace(rollout, updated=now)
     judgement = judge(current, observation, now)
     decision = _decide_command(current, command, judgement)
-    decision = announce.with_page(_with_visibility(rollout, command, decision, judgement), now)
+    decision = announce.with_page(_with_visibility(command, decision, judgement), now)
     if decision.record is None:
         return decision
     return replace(decision, record=replace(decision.record, cause=command.data()))
@@ -95,16 +95,14 @@ _WEIGHT_INDEPENDENT_VERBS: Final = frozenset(
 )
 
 
-def _with_visibility(
-    before: Rollout, command: Command, decision: Decision, judgement: Judgement
-) -> Decision:
+def _with_visibility(command: Command, decision: Decision, judgement: Judgement) -> Decision:
     """Return `decision` with what was observed, except for what the next tick has to announce.
 
     That is drift that the command does not resolve, and the end of a blindness: an observation
     without measurements does not end it.
     """
     seen_weight = decision.rollout.seen_weight
-    decision = announce.with_visibility(before, decision, judgement)
+    decision = announce.with_visibility(decision, judgement)
     after = decision.rollout
     if command.verb in _WEIGHT_INDEPENDENT_VERBS:
         after = replace(after, seen_weight=seen_weight)
@@ -114,7 +112,7 @@ def _with_visibility(
         and isinstance(judgement.target, TargetReading)
     ):
         kind = ConditionKind.BLIND
-        after = after.with_condition(kind, before.conditions.get(kind))
+        after = after.with_condition(kind, judgement.rollout.conditions.get(kind))
     return replace(decision, rollout=after)
 
 

@@ -121,7 +121,7 @@ def _decide_lost_save(stored: Rollout, lost: LostSave, now: datetime) -> Decisio
     stored = replace(stored, updated=now).with_findings(lost.findings)
     weight = weight_of(observation.target)
     decision = rollback.roll_back(stored, lost.reason, lost.sentence, weight, now)
-    decision = announce.with_visibility(stored, decision, judge(stored, observation, now))
+    decision = announce.with_visibility(decision, judge(stored, observation, now))
     return _with_cause(decision, lost.reason, lost.sentence)
 
 
@@ -159,9 +159,9 @@ def _decide_observed(rollout: Rollout, observation: Observation, now: datetime) 
     if isinstance(target, TargetReading) and target.has_applied(rollout.weight):
         current = replace(current, write_error="")  # no write fails now
     judgement = judge(current, observation, now, last_seen=rollout.updated)
-    decision = _decide_in_phase(current, judgement)
-    decision = announce.with_visibility(rollout, decision, judgement)
-    return announce.with_announcements(rollout, decision, now)
+    decision = replace(_decide_in_phase(current, judgement), judgement=judgement)
+    decision = announce.with_visibility(decision, judgement)
+    return announce.with_announcements(decision, judgement)
 
 
 def _decide_in_phase(rollout: Rollout, judgement: Judgement) -> Decision:
@@ -169,7 +169,7 @@ def _decide_in_phase(rollout: Rollout, judgement: Judgement) -> Decision:
     match state:
         case Progressing():
             decision = decide_progressing(rollout, state, judgement)
-            return replace(advance.record_green(decision, judgement), judgement=judgement)
+            return advance.record_green(decision, judgement)
         case Paused():
             return advance.record_green(_decide_paused(rollout, state, judgement), judgement)
         case RollingBack():

@@ -136,7 +136,7 @@ class Decision(Immutable):
     notices: shown in the log and sent to channels and hooks AFTER that write, and sent after the
         move. A message is removed from the outbox after it arrived.
     alert: sets the exit status of the run; nothing is durable for it.
-    judgement: that of a tick, for those who look ahead; None where no gate is judged.
+    judgement: that of a tick, for those who look ahead; None of a start and of a command.
     """
 
     rollout: Rollout

@@ -58,7 +58,7 @@ class TickOutcome(Immutable):
     entries: what was read back after the write, recorded in `rollout` and not saved yet. It is
         saved once the messages were sent, in the same write as what is left of them.
     repeated: an operator asked for what was done already.
-    judgement: that of the executed decision; None where no gate was judged.
+    judgement: that of the executed decision; None where that has none.
     """
 
     rollout: Rollout

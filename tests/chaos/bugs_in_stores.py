@@ -94,7 +94,7 @@ def trusts_local_clock(patch: pytest.MonkeyPatch) -> None:
         current = replace(rollout, updated=now)
         judgement = judge(current, observation, now, rollout.updated)
         decision = deciding._decide_in_phase(current, judgement)
-        return announce.with_visibility(rollout, decision, judgement)
+        return announce.with_visibility(decision, judgement)
 
     observe_target = observe.Observer.observe_target
     # Without this the next load refuses the state.

@@ -12,7 +12,7 @@ from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.judge.silence import Silence
 from controller.core.message import Severity
 from controller.core.notice_rules import Condition, ConditionKind, is_due
-from controller.core.observation import TargetReading, UnreadableTarget, weight_of
+from controller.core.observation import TargetReading, weight_of
 from controller.core.rollout import Phase, Progressing, Reason, RolledBack, Rollout
 from controller.core.transitions.advance import with_block_announced
 from controller.core.transitions.final_watch import RELEASED
@@ -32,25 +32,25 @@ from controller.immutable import replace
 # --- Blindness ------------------------------------------------------------------------------------
 
 
-def with_visibility(before: Rollout, decision: Decision, judgement: Judgement) -> Decision:
+def with_visibility(decision: Decision, judgement: Judgement) -> Decision:
     """Return `decision` with the live weight that the tick read, and what operators must see.
 
     That is a notice of long blindness, one of silence at 100%, and one of other code. Their
-    conditions go on from `before`: no transition has to carry them over.
+    conditions go on from the judged rollout: no transition has to carry them over.
     """
-    seeing = _with_blindness(before, decision, judgement)
-    heard = _with_silence(before, seeing, judgement)
-    return _with_other_code(before, heard, judgement.target, judgement.now)
+    seeing = _with_blindness(decision, judgement)
+    heard = _with_silence(seeing, judgement)
+    return _with_other_code(heard, judgement)
 
 
-def _with_blindness(before: Rollout, decision: Decision, judgement: Judgement) -> Decision:
+def _with_blindness(decision: Decision, judgement: Judgement) -> Decision:
     after, kind, now = decision.rollout, ConditionKind.BLIND, judgement.now
     if isinstance(judgement.target, TargetReading):
         after = replace(after, seen_weight=judgement.target.weight)
     blindness = judgement.blindness
     if blindness is None or after.phase not in JUDGED_PHASES:
         return replace(decision, rollout=after.with_condition(kind, None))
-    known = before.conditions.get(kind)
+    known = judgement.rollout.conditions.get(kind)
     since = now if known is None else known.since
     announced = None if known is None else known.announced
     condition = Condition(since, blind_text(after, blindness, now - since), announced=announced)
@@ -66,18 +66,19 @@ SILENT: Final = "silent"
 LOST: Final = "lost_requests"
 
 
-def _with_silence(before: Rollout, decision: Decision, judgement: Judgement) -> Decision:
+def _with_silence(decision: Decision, judgement: Judgement) -> Decision:
     """Return `decision` with a critical notice once all or many requests are missing at 100%.
 
-    The condition goes on from `before` until a request is counted or the weight is lower; where
+    The condition goes on until a request is counted or the weight is lower; where
     only some are missing, until the weight is lower or the rollout ends.
     """
-    after, kind, now = decision.rollout, ConditionKind.SILENT, judgement.now
+    before, after = judgement.rollout, decision.rollout
+    kind, now = ConditionKind.SILENT, judgement.now
     live, seen = after.live, weight_of(judgement.target)
     has_all = live is not None and {live.weight, seen} <= {100, None}
     if after.phase not in JUDGED_PHASES or not has_all:
         return replace(decision, rollout=after.with_condition(kind, None))
-    is_measured = live == judgement.rollout.live  # a step that is applied only now is not
+    is_measured = live == before.live  # a step that is applied only now is not
     known = before.conditions.get(kind)
     if known and known.entry != LOST and is_measured and judgement.was_heard:
         known = None
@@ -96,15 +97,14 @@ def _with_silence(before: Rollout, decision: Decision, judgement: Judgement) -> 
 # --- Other code -----------------------------------------------------------------------------------
 
 
-def _with_other_code(
-    before: Rollout, decision: Decision, target: TargetReading | UnreadableTarget, now: datetime
-) -> Decision:
+def _with_other_code(decision: Decision, judgement: Judgement) -> Decision:
     """Return `decision` with a notice of code that was deployed during the rollout: each once."""
-    after, kind = decision.rollout, ConditionKind.CHANGED
+    after, kind, target = decision.rollout, ConditionKind.CHANGED, judgement.target
     if after.phase not in JUDGED_PHASES:
         return decision
-    known = before.conditions.get(kind)
+    known = judgement.rollout.conditions.get(kind)
     if isinstance(target, TargetReading):
+        now = judgement.now
         text = deployed_text(after, target)
         if not text:
             known = None
@@ -120,17 +120,18 @@ HOLDING: Final = "on_hold"
 SUMMARY: Final = "summary"
 
 
-def with_announcements(before: Rollout, decision: Decision, now: datetime) -> Decision:
+def with_announcements(decision: Decision, judgement: Judgement) -> Decision:
     """Return `decision` with the notices of a new hold, a due summary and a page."""
-    return with_page(_with_summary(before, _with_hold_notice(before, decision, now), now), now)
+    held = _with_hold_notice(decision, judgement)
+    return with_page(_with_summary(held, judgement), judgement.now)
 
 
-def _with_hold_notice(before: Rollout, decision: Decision, now: datetime) -> Decision:
+def _with_hold_notice(decision: Decision, judgement: Judgement) -> Decision:
     """Return `decision` with a notice if a hold begins in this tick."""
     after = decision.rollout
-    if not _is_on_hold(after) or _is_on_hold(before):
+    if not _is_on_hold(after) or _is_on_hold(judgement.rollout):
         return decision
-    announced = replace(decision, rollout=with_block_announced(after, now))
+    announced = replace(decision, rollout=with_block_announced(after, judgement.now))
     return _with_notice(announced, Notice(Severity.WARNING, hold_text(after), HOLDING))
 
 
@@ -138,15 +139,15 @@ def _is_on_hold(rollout: Rollout) -> bool:
     return isinstance(rollout.state, Progressing) and rollout.state.block is Reason.ON_HOLD
 
 
-def _with_summary(before: Rollout, decision: Decision, now: datetime) -> Decision:
+def _with_summary(decision: Decision, judgement: Judgement) -> Decision:
     """Return `decision` with a summary of the bake at 100%, once in every `summary_period`."""
-    after = decision.rollout
+    after, now = decision.rollout, judgement.now
     every = after.policy.summary_period
     live = after.live if after.phase is Phase.PROGRESSING else None
     if every is None or live is None or live.weight != 100:
         return decision
     periods = (now - live.since) // every
-    if periods <= (before.updated - live.since) // every or periods < 1:
+    if periods <= (judgement.last_seen - live.since) // every or periods < 1:
         return decision
     text = summary_text(after, now - live.since)
     return _with_notice(decision, Notice(Severity.INFO, text, SUMMARY))

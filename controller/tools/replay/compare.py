@@ -113,7 +113,7 @@ def _derive_checkpoint(
     if judgement.checkpoint is None:
         return Decision(rollout)
     decision = advance.evidence_entry(rollout, judgement.checkpoint, now)
-    return announce.with_visibility(before, decision, judgement)
+    return announce.with_visibility(decision, judgement)
 
 
 # --- Differences ----------------------------------------------------------------------------------
