@@ -76,21 +76,24 @@ class Checkpoint(Immutable):
 
 @dataclass(frozen=True, eq=False)
 class Judgement:
-    """An observation of `rollout` at `now`, judged by the gate of its live step.
+    """An observation of `rollout` at `now`. What a decision does not ask for is not judged.
 
-    evidence: None before the first minute that is read, and in phases that no gate judges.
     last_seen: when the rollout was last looked at before.
     """
 
     rollout: Rollout
     observation: Observation
     now: datetime
-    evidence: Evidence | None
     last_seen: datetime
 
     @property
     def target(self) -> TargetReading | UnreadableTarget:
         return self.observation.target
+
+    @cached_property
+    def evidence(self) -> Evidence | None:
+        """What its gate is judged from; None before the first minute, and where no gate is."""
+        return _evidence(self.rollout, self.observation, self.now)
 
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
@@ -181,12 +184,11 @@ class Judgement:
 def judge(
     rollout: Rollout, observation: Observation, now: datetime, last_seen: datetime | None = None
 ) -> Judgement:
-    """Return the judgement of `observation`. What it does not need is not computed.
+    """Return the judgement of `observation`.
 
     last_seen: when the rollout was last looked at before; None: only now.
     """
-    evidence = _evidence(rollout, observation, now)
-    return Judgement(rollout, observation, now, evidence, last_seen or now)
+    return Judgement(rollout, observation, now, last_seen or now)
 
 
 def _evidence(rollout: Rollout, observation: Observation, now: datetime) -> Evidence | None:

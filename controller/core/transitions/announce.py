@@ -69,8 +69,8 @@ LOST: Final = "lost_requests"
 def _with_silence(decision: Decision, judgement: Judgement) -> Decision:
     """Return `decision` with a critical notice once all or many requests are missing at 100%.
 
-    The condition goes on until a request is counted or the weight is lower; where
-    only some are missing, until the weight is lower or the rollout ends.
+    The condition goes on until a request is counted or the weight is lower; where only some are
+    missing, until the weight is lower or the rollout ends.
     """
     before, after = judgement.rollout, decision.rollout
     kind, now = ConditionKind.SILENT, judgement.now
@@ -104,13 +104,13 @@ def _with_other_code(decision: Decision, judgement: Judgement) -> Decision:
         return decision
     known = judgement.rollout.conditions.get(kind)
     if isinstance(target, TargetReading):
-        now = judgement.now
         text = deployed_text(after, target)
         if not text:
             known = None
         elif known is None or known.text != text:
-            after = after.with_condition(kind, Condition(now, text, announced=now))
-            return _reported(decision, after, Severity.WARNING, RELEASED, text, now)
+            condition = Condition(judgement.now, text, announced=judgement.now)
+            after = after.with_condition(kind, condition)
+            return _reported(decision, after, Severity.WARNING, RELEASED, text, judgement.now)
     return replace(decision, rollout=after.with_condition(kind, known))
 
 

@@ -5,17 +5,19 @@ its verdict can matter or change: at the end of a bake, in a hold, when a test r
 windows of a literal criterion may fail.
 """
 
-import dataclasses
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from typing import Final
 
 from controller.core.decide import decide, decide_progressing
 from controller.core.events import Started
 from controller.core.judge.criterion_judge import CriterionJudge
 from controller.core.judge.evidence import BaselineMeasurement, StepInterval, Tally
-from controller.core.judge.judgement import judge
+from controller.core.judge.gate import Evidence
+from controller.core.judge.judgement import Judgement
 from controller.core.judge.sequential_evidence import fold_minute, tests_of
 from controller.core.judge.series import SAMPLE_COUNT, window_starts
 from controller.core.judge.series import query as query_of
@@ -159,6 +161,28 @@ class _JudgedStep:
         return sorted({at for part in parts for at in part})
 
 
+@dataclass(frozen=True, eq=False)
+class _StepJudgement(Judgement):
+    """A judgement of closed minutes: what is open may have data of later than now.
+
+    step: what is known of its criteria.
+    """
+
+    step: _JudgedStep
+
+    @cached_property
+    def evidence(self) -> Evidence | None:
+        made = super().evidence
+        if made is None:
+            return None
+        return replace(
+            made,
+            open_end=made.closed_end,
+            known_judges=self.step.judges,
+            known_measures=self.step.measures,
+        )
+
+
 class _SimulatedRollout:
     """One rollout, from its start to its end: `decide` moves it, and the evidence is folded here.
 
@@ -207,15 +231,7 @@ class _SimulatedRollout:
         )
         rollout = replace(self.rollout, evidence=stored, updated=now)
         observation = Observation(_reading(rollout.weight), step.stage.series)
-        judgement = judge(rollout, observation, now, self.rollout.updated)
-        if judgement.evidence is not None:  # what is open may have data of later than now
-            evidence = replace(
-                judgement.evidence,
-                open_end=closed_end,
-                known_judges=step.judges,
-                known_measures=step.measures,
-            )
-            judgement = dataclasses.replace(judgement, evidence=evidence)
+        judgement = _StepJudgement(rollout, observation, now, self.rollout.updated, step)
         self._move_to(decide_progressing(rollout, state, judgement).rollout, tick)
 
     def _move_to(self, decided: Rollout, tick: int) -> None:
