@@ -429,11 +429,6 @@ class Contradiction(Facts):
 # --- Counts of some minutes, beside what is allowed -----------------------------------------------
 
 
-# Forms of slow requests against a stored baseline.
-FROZEN: Final = "slow against frozen"
-FIXED: Final = "slow against fixed"
-
-
 class FailureTotals(Facts, kw_only=True):
     """Failures and requests of both paths."""
 
@@ -504,15 +499,16 @@ class ControlTotals(IncreaseTotals, kw_only=True):
     control_requests: float
 
 
-class StoredTotals(IncreaseTotals, kw_only=True):
-    """Slow requests against a baseline that was read before the start, or a fixed one."""
+class FrozenTotals(IncreaseTotals, kw_only=True):
+    """Slow requests against a baseline that was read before the start."""
 
-    form: str
+    form: str = "slow against frozen"
 
-    @property
-    def fixed(self) -> bool:
-        """True for a fixed baseline."""
-        return self.form == FIXED
+
+class FixedTotals(IncreaseTotals, kw_only=True):
+    """Slow requests against a baseline that the policy names."""
+
+    form: str = "slow against fixed"
 
 
 class HungTotals(Facts, kw_only=True):
@@ -541,7 +537,8 @@ Totals: TypeAlias = (
     | MeanTotals
     | SlowTotals
     | ControlTotals
-    | StoredTotals
+    | FrozenTotals
+    | FixedTotals
     | HungTotals
     | NoBaseline
 )
@@ -551,8 +548,8 @@ _FORMS: Final[Mapping[Fact, type[Totals]]] = {
     "mean": MeanTotals,
     "slow": SlowTotals,
     "slow against control": ControlTotals,
-    FROZEN: StoredTotals,
-    FIXED: StoredTotals,
+    "slow against frozen": FrozenTotals,
+    "slow against fixed": FixedTotals,
     "hung": HungTotals,
     "no baseline": NoBaseline,
 }

@@ -1,13 +1,6 @@
 """Sentences of CloudWatch alarms, of log events, and of what operators sign off."""
 
-from controller.core.judge.facts import (
-    AlarmFacts,
-    LogBacklog,
-    LogFacts,
-    SignOffFacts,
-    Statement,
-    UnreadLog,
-)
+from controller.core.judge import facts
 from controller.core.judge.findings import Finding, FindingReason
 from controller.core.units import count_text, utc_text
 from controller.core.words.shared_phrases import Sentences, since_text
@@ -16,13 +9,13 @@ from controller.core.words.shared_phrases import Sentences, since_text
 
 
 def _alarm(finding: Finding, state: str) -> str:
-    alarm = AlarmFacts.of(finding)
+    alarm = facts.AlarmFacts.of(finding)
     since = f" since {utc_text(alarm.since)}" if alarm.since else ""
     return f"alarm {alarm.alarm} is {state}{since}"
 
 
 def _why(finding: Finding) -> str:
-    why = AlarmFacts.of(finding).why
+    why = facts.AlarmFacts.of(finding).why
     return f" ({why.rstrip('.')})" if why else ""
 
 
@@ -30,7 +23,7 @@ def _why(finding: Finding) -> str:
 
 
 def _not_attested(finding: Finding) -> str:
-    unsigned = Statement.of(finding)
+    unsigned = facts.Statement.of(finding)
     return (
         f'is not attested yet ("{unsigned.statement}"); to sign: '
         f"rolloutctl attest {unsigned.rollout} {finding.criterion} --note TEXT"
@@ -38,7 +31,7 @@ def _not_attested(finding: Finding) -> str:
 
 
 def _signature(finding: Finding) -> str:
-    signature = SignOffFacts.of(finding)
+    signature = facts.SignOffFacts.of(finding)
     return f"{signature.by} at {utc_text(signature.at)}: {signature.note}"
 
 
@@ -46,12 +39,12 @@ def _signature(finding: Finding) -> str:
 
 
 def _events_fit(finding: Finding) -> str:
-    control = f"; {_control(finding)}" if LogFacts.of(finding).control_events else ""
+    control = f"; {_control(finding)}" if facts.LogFacts.of(finding).control_events else ""
     return f"passes: {_event(finding)}{control}."
 
 
 def _no_control_event(finding: Finding) -> str:
-    log = LogFacts.of(finding)
+    log = facts.LogFacts.of(finding)
     return (
         f"has no data: its control event {log.control} was not logged in {log.group} in the newest "
         f"{log.control_window}, so events may be missing."
@@ -59,7 +52,7 @@ def _no_control_event(finding: Finding) -> str:
 
 
 def _event(finding: Finding) -> str:
-    log, amount, bound = LogFacts.of(finding), finding.measured or 0.0, finding.bound
+    log, amount, bound = facts.LogFacts.of(finding), finding.measured or 0.0, finding.bound
     at_least = "" if amount <= bound else "at least "
     logged = f"was logged {at_least}{count_text(amount, 'time')}" if amount else "was not logged"
     word = "allowed" if log.side == "at most" else "required"
@@ -68,7 +61,7 @@ def _event(finding: Finding) -> str:
 
 
 def _control(finding: Finding) -> str:
-    log = LogFacts.of(finding)
+    log = facts.LogFacts.of(finding)
     at_least = "at least " if log.control_events >= log.control_limit else ""
     times = f"{at_least}{count_text(log.control_events, 'time')}"
     return f"event {log.control} was logged {times} in the newest {log.control_window}"
@@ -81,11 +74,11 @@ SENTENCES: Sentences = {
         f"has no data: {_alarm(finding, 'in INSUFFICIENT_DATA')}."
     ),
     FindingReason.ALARM_MISSING: lambda finding: (
-        f"cannot be judged: there is no alarm {AlarmFacts.of(finding).alarm} in the account and "
-        "region of the rollout; create it, or start again with a policy that names another."
+        f"cannot be judged: there is no alarm {facts.AlarmFacts.of(finding).alarm} in the account "
+        "and region of the rollout; create it, or start again with a policy that names another."
     ),
     FindingReason.ALARM_UNREAD: lambda finding: (
-        f"cannot be judged: alarm {AlarmFacts.of(finding).alarm} was not read{_why(finding)}."
+        f"cannot be judged: alarm {facts.AlarmFacts.of(finding).alarm} was not read{_why(finding)}."
     ),
     FindingReason.ALARM_IN_WARM_UP: lambda _: "is not judged during the warm-up.",
     FindingReason.ALARM_BEFORE_START: lambda finding: (
@@ -100,15 +93,16 @@ SENTENCES: Sentences = {
         "is not judged yet: its first minute of log events is not final yet."
     ),
     FindingReason.LOG_UNREAD: lambda finding: (
-        f"cannot be judged: {UnreadLog.of(finding).message or 'its log was not read'}."
+        f"cannot be judged: {facts.UnreadLog.of(finding).message or 'its log was not read'}."
     ),
     FindingReason.EVENTS_FIT: _events_fit,
     FindingReason.TOO_FEW_EVENTS: lambda finding: (
         f"is undecided: {_event(finding)}; {_control(finding)}."
     ),
     FindingReason.LOG_BACKLOG: lambda finding: (
-        f"is not judged yet: {LogFacts.of(finding).group} has been searched up to "
-        f"{utc_text(LogBacklog.of(finding).searched_until)} only; the next ticks search the rest."
+        f"is not judged yet: {facts.LogFacts.of(finding).group} has been searched up to "
+        f"{utc_text(facts.LogBacklog.of(finding).searched_until)} only; the next ticks search "
+        "the rest."
     ),
     FindingReason.NO_CONTROL_EVENT: _no_control_event,
 }

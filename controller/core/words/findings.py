@@ -11,25 +11,7 @@ from typing import Final
 
 from msgspec import UNSET
 
-from controller.core.judge.facts import (
-    CountedSuccesses,
-    Dilution,
-    FailedQuery,
-    JudgeFault,
-    LackOfData,
-    LeakFacts,
-    LostWindows,
-    MissingKindFacts,
-    MissingRequests,
-    NewestBake,
-    Odds,
-    OwnText,
-    RedBefore,
-    RuledOut,
-    WindowLength,
-    odds_limit,
-    totals_of,
-)
+from controller.core.judge import facts
 from controller.core.judge.findings import Finding, FindingReason, Label
 from controller.core.units import count_text, format_percent, number_text, time_range_text
 from controller.core.words import alarms_logs_signoffs, measured, traffic
@@ -51,7 +33,7 @@ def sentence_of(finding: Finding) -> str:
     is_leak_check = finding.reason == FindingReason.LEAK_CHECK  # the name alone would not say it
     subject = "leak check" if is_leak_check else f"criterion {finding.criterion}"
     try:
-        own = OwnText.find(finding)  # a kind of another package brings its own sentence
+        own = facts.OwnText.find(finding)  # a kind of another package brings its own sentence
         sentence = own.text if own else f"{subject} {SENTENCES[finding.reason](finding)}"
         after = f"{_lost_windows(finding)}{_dilution(finding)}{_red_before(finding)}"
         return f"{sentence}{better_text(finding)}{after}"
@@ -65,7 +47,7 @@ def sentence_of(finding: Finding) -> str:
 
 
 def _lost_windows(finding: Finding) -> str:
-    lost = LostWindows.find(finding)
+    lost = facts.LostWindows.find(finding)
     if lost is None:
         return ""
     verb = "was" if lost.lost_windows == 1 else "were"
@@ -76,7 +58,7 @@ def _lost_windows(finding: Finding) -> str:
 
 
 def _dilution(finding: Finding) -> str:
-    mixed = Dilution.find(finding)
+    mixed = facts.Dilution.find(finding)
     if mixed is None:
         return ""
     return (
@@ -87,7 +69,7 @@ def _dilution(finding: Finding) -> str:
 
 def _red_before(finding: Finding) -> str:
     """Return what a start as a fix means for the finding; empty for any other."""
-    red = RedBefore.find(finding)
+    red = facts.RedBefore.find(finding)
     if red is None:
         return ""
     if red.worse_than is UNSET:
@@ -100,20 +82,20 @@ def _red_before(finding: Finding) -> str:
 
 def _rejected(finding: Finding) -> str:
     """Return why the rollout is rolled back: the counts, when they were, and the evidence."""
-    evidence = Odds.of(finding)
+    evidence = facts.Odds.of(finding)
     why = "the counts are in an earlier history entry; "
     start, end = evidence.regression_start, evidence.regression_end
     if start is not UNSET and end is not UNSET:
         why = f"{totals_text(finding)}, from {time_range_text(start, end)}; "
-    elif totals_of(finding) is not None:
+    elif facts.totals_of(finding) is not None:
         why = f"in this step, {since_text(finding)} {totals_text(finding)}; "
     # A whole number that is no less than the limit reads.
     odds, certain = evidence.odds, max(_MAX_ODDS, evidence.odds_limit)
-    limit = odds_limit(evidence.odds_limit)
+    limit = facts.odds_limit(evidence.odds_limit)
     ratio = number_text(max(floor(odds), limit))
     if odds > certain:
         ratio = f"above {number_text(round(certain))}"
-    counted, how = CountedSuccesses.find(finding), ""
+    counted, how = facts.CountedSuccesses.find(finding), ""
     if counted is not None:
         how = f" Counted as failed: requests that are in none of {counted.successes}."
     return f"fails: {why}likelihood ratio {ratio}, limit {number_text(limit)}.{how}"
@@ -121,11 +103,12 @@ def _rejected(finding: Finding) -> str:
 
 def _newest(finding: Finding) -> str:
     """Return the counts of the newest bake-length beside what is allowed."""
-    return f"in the last {window_text(NewestBake.of(finding).newest_s)}, {totals_text(finding)}"
+    newest = window_text(facts.NewestBake.of(finding).newest_s)
+    return f"in the last {newest}, {totals_text(finding)}"
 
 
 def _ruled_out_large(finding: Finding) -> str:
-    ruled_out = RuledOut.of(finding)
+    ruled_out = facts.RuledOut.of(finding)
     chance = ", which chance explains" if ruled_out.by_chance else ""
     return (
         f"passes, no regression detected: {_newest(finding)}{chance}; "
@@ -135,7 +118,7 @@ def _ruled_out_large(finding: Finding) -> str:
 
 
 def _requests_missing(finding: Finding) -> str:
-    missing = MissingRequests.of(finding)
+    missing = facts.MissingRequests.of(finding)
     return (
         f"has too few requests: {number_text(missing.newest_requests)} in the last "
         f"{window_text(missing.missing_s)}, in which the week before the start had at least "
@@ -152,21 +135,21 @@ _LEAK_CHECK_RESULTS: Final[Mapping[Label, str]] = {
 
 SENTENCES: Sentences = {
     FindingReason.LEAK_CHECK: lambda finding: (
-        f"{_LEAK_CHECK_RESULTS[finding.label]}: {LeakFacts.of(finding).seen}"
+        f"{_LEAK_CHECK_RESULTS[finding.label]}: {facts.LeakFacts.of(finding).seen}"
     ),
     FindingReason.QUERY_FAILED: lambda finding: (
-        f"cannot be judged: {FailedQuery.of(finding).text}."
+        f"cannot be judged: {facts.FailedQuery.of(finding).text}."
     ),
     FindingReason.NO_WINDOW_YET: lambda finding: (
-        f"is not judged yet: no window of {window_text(WindowLength.of(finding).window_s)} has "
-        "closed in this step."
+        f"is not judged yet: no window of {window_text(facts.WindowLength.of(finding).window_s)} "
+        "has closed in this step."
     ),
     FindingReason.KIND_MISSING: lambda finding: (
-        f"is not judged: {MissingKindFacts.of(finding).problem}."
+        f"is not judged: {facts.MissingKindFacts.of(finding).problem}."
     ),
     FindingReason.JUDGE_FAILED: lambda finding: (
         f"cannot be judged: the code of its kind {finding.kind} failed "
-        f"({JudgeFault.of(finding).error}); the other criteria are judged."
+        f"({facts.JudgeFault.of(finding).error}); the other criteria are judged."
     ),
     FindingReason.REJECTED: _rejected,
     FindingReason.NO_REGRESSION: lambda finding: (
@@ -186,7 +169,7 @@ SENTENCES: Sentences = {
         "back."
     ),
     FindingReason.TOO_FEW_REQUESTS: lambda finding: (
-        f"{few_text(finding, LackOfData.of(finding).fewest_samples)} {since_text(finding)}."
+        f"{few_text(finding, facts.LackOfData.of(finding).fewest_samples)} {since_text(finding)}."
     ),
     FindingReason.BASELINE_UNREAD: lambda _: (
         "cannot be judged: its baseline was not read before the start."
@@ -194,7 +177,7 @@ SENTENCES: Sentences = {
     FindingReason.NO_REQUESTS_YET: lambda finding: f"has no data {since_text(finding)}.",
     FindingReason.NO_REQUESTS_ANY_MORE: lambda finding: (
         "has no recent data: no request since "
-        f"{last_text(LackOfData.of(finding).last_end, finding)}."
+        f"{last_text(facts.LackOfData.of(finding).last_end, finding)}."
     ),
     FindingReason.REQUESTS_MISSING: _requests_missing,
     **alarms_logs_signoffs.SENTENCES,

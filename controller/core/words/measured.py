@@ -7,31 +7,7 @@ from math import ceil, floor, inf, log10
 
 from msgspec import UNSET
 
-from controller.core.judge.facts import (
-    CERTAINLY_BETTER,
-    FRACTION,
-    AnotherDay,
-    BaselineFacts,
-    BetterThanStable,
-    Breach,
-    Breaching,
-    ComparedMetric,
-    Contradiction,
-    ControlTotals,
-    Failures,
-    FailureTotals,
-    FewestCompared,
-    HungTotals,
-    IncreaseTotals,
-    MeanTotals,
-    NoBaseline,
-    PossibleRate,
-    RatioTotals,
-    SlowTotals,
-    StoredTotals,
-    WindowFacts,
-    totals_of,
-)
+from controller.core.judge import facts
 from controller.core.judge.findings import Finding, FindingReason
 from controller.core.stats.binomial import CONFIDENCE
 from controller.core.units import (
@@ -61,92 +37,82 @@ from controller.core.words.shared_phrases import (
 
 def totals_text(finding: Finding) -> str:
     """Return the counts of a finding. Raises ValueError for one without any."""
-    match totals_of(finding):
+    after = ""
+    match facts.totals_of(finding):
         case None:
             raise ValueError("the finding has no counts")
-        case NoBaseline():
+        case facts.NoBaseline():
             return "its baseline was never read"
-        case FailureTotals() as totals:
+        case facts.FailureTotals() as totals:
             allowed, requests = totals.allowed_share, count_text(totals.requests, "request")
             share = percent_beside(ratio(totals.failures, totals.requests), allowed)
-            text = (
-                f"{number_text(totals.failures)} of {requests} failed ({share}), at most "
-                f"{format_percent(allowed)} allowed"
-            )
-            if not totals.control_requests:
-                return text
-            stable = ratio(totals.control_failures, totals.control_requests)
-            return f"{text}; stable path: {percent_beside(stable, allowed)}"
-        case RatioTotals() as totals:
-            return (
-                f"{totals.subject} was {percent_beside(totals.share, totals.limit)}, at most "
-                f"{format_percent(totals.limit)} allowed; {requests_text(totals.requests)}"
-            )
-        case MeanTotals() as totals:
+            what = f"{number_text(totals.failures)} of {requests} failed ({share})"
+            limit = format_percent(allowed)
+            if totals.control_requests:
+                stable = ratio(totals.control_failures, totals.control_requests)
+                after = f"; stable path: {percent_beside(stable, allowed)}"
+        case facts.RatioTotals() as totals:
+            what = f"{totals.subject} was {percent_beside(totals.share, totals.limit)}"
+            limit, after = format_percent(totals.limit), f"; {requests_text(totals.requests)}"
+        case facts.MeanTotals() as totals:
             mean = f"{number_beside(totals.mean, totals.limit)} in {window_text(totals.window_s)}"
-            limit = number_text(totals.limit)
-            return f"{totals.subject} was {mean} on average, at most {limit} allowed"
-        case slow:
-            return _slow_text(slow, finding)
+            what, limit = f"{totals.subject} was {mean} on average", number_text(totals.limit)
+        case facts.HungTotals() as totals:
+            what, limit, after = _hung(totals)
+        case totals:
+            what, limit, after = _slow(totals, finding)
+    return f"{what}, at most {limit} allowed{after}"
 
 
-def _slow_text(
-    totals: SlowTotals | ControlTotals | StoredTotals | HungTotals, finding: Finding
-) -> str:
-    """Return the share of requests that were slow or hung beside the share that may be."""
-    allowed = totals.allowed_share
-    match totals:
-        case SlowTotals():
-            share = percent_beside(ratio(totals.slow, totals.requests), allowed)
-            limit = measured_text(totals.limit, totals.unit)
-            return (
-                f"{share} of {requests_text(totals.requests)} were slower than {limit}, at most "
-                f"{format_percent(allowed)} allowed"
-            )
-        case ControlTotals():
-            control = ratio(totals.control_slow, totals.control_requests)
-            increase = _increase(totals, f"the stable path's {totals.statistic}")
-            return (
-                f"{increase}, at most {percent_beside(control, allowed)} allowed (the stable "
-                f"path's share above {measured_text(totals.control_limit, totals.unit)})"
-                f"{_method(totals)}"
-            )
-        case StoredTotals():
-            baseline = "the fixed value" if totals.fixed else f"the stored {totals.statistic}"
-            return (
-                f"{_increase(totals, baseline)}, at most {format_percent(round(allowed, 4))} "
-                f"allowed{_correction(totals, finding)}{_method(totals)}"
-            )
-        case HungTotals():
-            path, stable = "baseline", ""
-            if totals.control_share is not UNSET:
-                path = "stable path"
-                stable = f"; stable path: {percent_beside(totals.control_share, allowed)}"
-            return (
-                f"{percent_beside(ratio(totals.hung, totals.requests), allowed)} of "
-                f"{requests_text(totals.requests, 'canary request')} took longer than "
-                f"{measured_text(totals.limit, totals.unit)} "
-                f"({totals.factor:g} × the {path}'s {totals.statistic}), "
-                f"at most {format_percent(round(allowed, 4))} allowed{stable}"
-            )
-
-
-def _increase(slow: IncreaseTotals, baseline: str) -> str:
-    """Return the share of slow requests, and where the limit in between is from."""
-    drift = 0.0 if slow.drift is UNSET else slow.drift
-    value = measured_text(slow.limit / slow.factor / (1 + drift), slow.unit)
-    for_drift = f", {format_percent(drift)} more for drift" if drift else ""
-    return (
-        f"{percent_beside(ratio(slow.slow, slow.requests), slow.allowed_share)} of "
-        f"{requests_text(slow.requests, 'canary request')} were slower than "
-        f"{measured_text(slow.limit, slow.unit)} (+{format_percent(slow.factor - 1)} on "
-        f"{baseline} of {value}{for_drift})"
+def _hung(totals: facts.HungTotals) -> tuple[str, str, str]:
+    """Return the share of requests that hung, the share that may, and that of the stable path."""
+    path, stable = "baseline", ""
+    if totals.control_share is not UNSET:
+        path = "stable path"
+        stable = f"; stable path: {percent_beside(totals.control_share, totals.allowed_share)}"
+    text = (
+        f"{percent_beside(ratio(totals.hung, totals.requests), totals.allowed_share)} of "
+        f"{requests_text(totals.requests, 'canary request')} took longer than "
+        f"{measured_text(totals.limit, totals.unit)} "
+        f"({totals.factor:g} × the {path}'s {totals.statistic})"
     )
+    return text, format_percent(round(totals.allowed_share, 4)), stable
 
 
-def _correction(slow: StoredTotals, finding: Finding) -> str:
+def _slow(
+    totals: facts.SlowTotals | facts.IncreaseTotals, finding: Finding
+) -> tuple[str, str, str]:
+    """Return the share of slow requests, the share that may be, and where that is from."""
+    allowed, limit = totals.allowed_share, measured_text(totals.limit, totals.unit)
+    share = percent_beside(ratio(totals.slow, totals.requests), allowed)
+    if isinstance(totals, facts.SlowTotals):
+        text = f"{share} of {requests_text(totals.requests)} were slower than {limit}"
+        return text, format_percent(allowed), ""
+    most, why = format_percent(round(allowed, 4)), ""
+    match totals:
+        case facts.ControlTotals():
+            baseline = f"the stable path's {totals.statistic}"
+            most = percent_beside(ratio(totals.control_slow, totals.control_requests), allowed)
+            above = measured_text(totals.control_limit, totals.unit)
+            why = f" (the stable path's share above {above})"
+        case facts.FixedTotals():
+            baseline = "the fixed value"
+        case _:
+            baseline, why = f"the stored {totals.statistic}", _correction(totals, finding)
+    drift = 0.0 if totals.drift is UNSET else totals.drift
+    value = measured_text(totals.limit / totals.factor / (1 + drift), totals.unit)
+    for_drift = f", {format_percent(drift)} more for drift" if drift else ""
+    text = (
+        f"{share} of {requests_text(totals.requests, 'canary request')} were slower than {limit} "
+        f"(+{format_percent(totals.factor - 1)} on {baseline} of {value}{for_drift})"
+    )
+    method = "" if totals.read_between is UNSET else f", read between {totals.read_between}"
+    return text, most, f"{why}{method}"
+
+
+def _correction(slow: facts.IncreaseTotals, finding: Finding) -> str:
     """Return what the stored share was before it was corrected for today, where that differs."""
-    then = AnotherDay.find(finding)
+    then = facts.AnotherDay.find(finding)
     if then is None:
         return ""
     was = format_percent(round(then.stored_share, 4))
@@ -160,16 +126,12 @@ def _correction(slow: StoredTotals, finding: Finding) -> str:
     )
 
 
-def _method(slow: IncreaseTotals) -> str:
-    return "" if slow.read_between is UNSET else f", read between {slow.read_between}"
-
-
 # --- A success rate -------------------------------------------------------------------------------
 
 
 def possible_rate_text(finding: Finding) -> str:
     """Return the failure rate that windows leave possible; empty where it meets the bound."""
-    possible = PossibleRate.find(finding)
+    possible = facts.PossibleRate.find(finding)
     if possible is None:
         return ""
     confidence = CONFIDENCE if possible.confidence is UNSET else possible.confidence
@@ -190,7 +152,7 @@ def possible_rate_text(finding: Finding) -> str:
 
 
 def _proven(finding: Finding) -> str:
-    totals = FailureTotals.of(finding)
+    totals = facts.FailureTotals.of(finding)
     return (
         f"passes, objective met: {_failures(totals)}; at 95% confidence "
         f"the failure rate is below {format_percent(totals.allowed_share)}."
@@ -198,14 +160,14 @@ def _proven(finding: Finding) -> str:
 
 
 def _not_proven_yet(finding: Finding) -> str:
-    needed = PossibleRate.of(finding).proof_requests
+    needed = facts.PossibleRate.of(finding).proof_requests
     requests = count_text(inf if needed is UNSET else needed, "request")
     return f"has too few samples: {_unproven(finding)} (needs {requests} with no further failure)."
 
 
 def _unproven(finding: Finding) -> str:
-    totals, possible = FailureTotals.of(finding), PossibleRate.of(finding).possible_share
-    below = percent_beside(possible, totals.allowed_share)
+    totals, possible = facts.FailureTotals.of(finding), facts.PossibleRate.of(finding)
+    below = percent_beside(possible.possible_share, totals.allowed_share)
     objective = format_percent(1 - totals.allowed_share)
     return (
         f"{_failures(totals)}; at 95% confidence the failure rate is below {below}, so "
@@ -213,21 +175,21 @@ def _unproven(finding: Finding) -> str:
     )
 
 
-def _failures(totals: FailureTotals) -> str:
+def _failures(totals: facts.FailureTotals) -> str:
     failures = count_text(round(totals.failures), "failure")
     return f"{failures} in {requests_text(totals.requests)}"
 
 
 def better_text(finding: Finding) -> str:
     """Return how a canary does beside a stable path that failed before the start; or nothing."""
-    better = BetterThanStable.find(finding)
+    better = facts.BetterThanStable.find(finding)
     if better is None:
         return ""
     failed = f"{number_text(better.kept_failures)} of {requests_text(better.kept_requests)} failed"
     window = window_text(better.kept_s)
     limit, stable = number_text(better.better_limit), format_percent(better.outage_share)
     odds = number_text(floor(better.better_odds))
-    odds = f"above {odds}" if better.better_odds >= CERTAINLY_BETTER else odds
+    odds = f"above {odds}" if better.better_odds >= facts.CERTAINLY_BETTER else odds
     before = f" The stable path failed before the start too ({stable})"
     if finding.reason == FindingReason.SHARED_OUTAGE:
         return (
@@ -244,7 +206,7 @@ def better_text(finding: Finding) -> str:
 
 
 def _breached(finding: Finding) -> str:
-    windows, breach = WindowFacts.of(finding), Breach.of(finding)
+    windows, breach = facts.WindowFacts.of(finding), facts.Breach.of(finding)
     side = "above" if windows.side == "at most" else "below"
     span = time_range_text(breach.breach_start, breach.breach_end)
     count, length = breach.breaches, window_text(windows.window_s)
@@ -258,7 +220,7 @@ def _breached(finding: Finding) -> str:
 
 
 def _bad_windows(finding: Finding) -> str:
-    windows = WindowFacts.of(finding)
+    windows = facts.WindowFacts.of(finding)
     return (
         "cannot be judged: datapoints are missing or contradict each other in "
         f"{count_text(windows.bad_windows, 'window')} of {window_text(windows.window_s)}; check "
@@ -267,7 +229,7 @@ def _bad_windows(finding: Finding) -> str:
 
 
 def _too_few_samples(finding: Finding) -> str:
-    failures, counted = possible_rate_text(finding), Failures.find(finding)
+    failures, counted = possible_rate_text(finding), facts.Failures.find(finding)
     if failures and counted is not None:
         failures = f"; {count_text(counted.failures, 'failure')}{failures}"
     return (
@@ -277,7 +239,7 @@ def _too_few_samples(finding: Finding) -> str:
 
 
 def _newest_value(finding: Finding) -> str:
-    windows = WindowFacts.of(finding)
+    windows = facts.WindowFacts.of(finding)
     return (
         f"{windows.subject} was {_value(finding.measured, finding)} in the newest "
         f"{window_text(windows.window_s)}, {_limit(finding)}"
@@ -285,17 +247,17 @@ def _newest_value(finding: Finding) -> str:
 
 
 def _limit(finding: Finding) -> str:
-    side = WindowFacts.of(finding).side
+    side = facts.WindowFacts.of(finding).side
     word = "allowed" if side == "at most" else "required"
     return f"{side} {_value(finding.bound, finding)} {word}"
 
 
 def _value(value: float | None, finding: Finding) -> str:
     """Return a value in its unit, with enough digits to differ from the bound."""
-    unit = WindowFacts.of(finding).unit
+    unit = facts.WindowFacts.of(finding).unit
     if value is None:
         return "nothing"
-    if unit == FRACTION:
+    if unit == facts.FRACTION:
         return percent_beside(value, finding.bound)
     return f"{number_beside(value, finding.bound)} {unit}".rstrip()
 
@@ -304,7 +266,7 @@ def _value(value: float | None, finding: Finding) -> str:
 
 
 def _comparison(finding: Finding) -> str:
-    metric, compared = ComparedMetric.of(finding), BaselineFacts.of(finding)
+    metric, compared = facts.ComparedMetric.of(finding), facts.BaselineFacts.of(finding)
     increase, stable, bound = finding.measured or 0.0, compared.baseline, finding.bound
     canary = stable * (1 + increase) if compared.canary is UNSET else compared.canary
     limit = f"+{format_percent(bound)}"
@@ -320,7 +282,7 @@ def _comparison(finding: Finding) -> str:
 
 
 def _too_few_to_compare(finding: Finding) -> str:
-    fewest = FewestCompared.of(finding)
+    fewest = facts.FewestCompared.of(finding)
     return (
         f"has too few samples: {number_text(fewest.fewest_samples)} on the "
         f"{fewest.fewest_on} of {number_text(fewest.min_samples)} needed to compare."
@@ -329,7 +291,7 @@ def _too_few_to_compare(finding: Finding) -> str:
 
 def _bad_counts(finding: Finding) -> str:
     """Return which data of a minute contradict each other; those of a rate are not known."""
-    found = Contradiction.find(finding)
+    found = facts.Contradiction.find(finding)
     if found is None:
         why = "counts and requests contradict each other, or one of them is missing"
         return f"cannot be judged: {why}."
@@ -353,19 +315,20 @@ SENTENCES: Sentences = {
     ),
     FindingReason.BREACHED: _breached,
     FindingReason.BREACHING: lambda finding: (
-        f"is breaching, not yet failed: {_newest_value(finding)}; {Breaching.of(finding).breaches} "
-        f"of the {Breaching.of(finding).failure_limit} breaches in a row that fail it."
+        f"is breaching, not yet failed: {_newest_value(finding)}; "
+        f"{facts.Breaching.of(finding).breaches} of the "
+        f"{facts.Breaching.of(finding).failure_limit} breaches in a row that fail it."
     ),
     FindingReason.BAD_WINDOWS: _bad_windows,
     FindingReason.TOO_FEW_SAMPLES: _too_few_samples,
     FindingReason.NO_WINDOW: lambda finding: (
-        f"has no data: no window of {window_text(WindowFacts.of(finding).window_s)} "
+        f"has no data: no window of {window_text(facts.WindowFacts.of(finding).window_s)} "
         f"{since_text(finding)} had a datapoint; check that requests reach the canary, and the "
         "metric's name and dimensions."
     ),
     FindingReason.SILENT: lambda finding: (
         "has no recent data: no datapoint since "
-        f"{last_text(WindowFacts.of(finding).last_end, finding)}; {counts_text(finding)}."
+        f"{last_text(facts.WindowFacts.of(finding).last_end, finding)}; {counts_text(finding)}."
     ),
     FindingReason.INCREASE_WITHIN: lambda finding: f"passes: {_comparison(finding)}.",
     FindingReason.INCREASE_BEYOND: lambda finding: f"fails: {_comparison(finding)}.",
@@ -374,8 +337,8 @@ SENTENCES: Sentences = {
     ),
     FindingReason.TOO_FEW_TO_COMPARE: _too_few_to_compare,
     FindingReason.NOTHING_TO_COMPARE: lambda finding: (
-        f"has no data: no window {since_text(finding)} had {ComparedMetric.of(finding).metric} and "
-        "its baseline."
+        f"has no data: no window {since_text(finding)} had "
+        f"{facts.ComparedMetric.of(finding).metric} and its baseline."
     ),
     FindingReason.BAD_COUNTS: _bad_counts,
 }

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import TypeAlias
 
-from controller.core.judge.facts import Failures, MinSamples
+from controller.core.judge import facts
 from controller.core.judge.findings import Finding
 from controller.core.units import count_text, format_duration, number_text, utc_text
 
@@ -30,13 +30,13 @@ def ratio(part: float, whole: float) -> float:
 
 def few_text(finding: Finding, samples: float) -> str:
     """Return that a criterion has `samples`, and how many a verdict needs."""
-    needed = number_text(MinSamples.of(finding).min_samples)
+    needed = number_text(facts.MinSamples.of(finding).min_samples)
     return f"has too few samples: {number_text(samples)} of {needed}"
 
 
 def counts_text(finding: Finding) -> str:
     """Return how many requests or samples are behind the number."""
-    counted = Failures.find(finding)
+    counted = facts.Failures.find(finding)
     if counted is None:
         return f"{count_text(finding.samples, 'sample')} {since_text(finding)}"
     failures = count_text(counted.failures, "failure")

@@ -1,16 +1,6 @@
 """Sentences of requests: how many arrived, on which path, and how fast they burn a budget."""
 
-from controller.core.judge.facts import (
-    Budget,
-    BudgetWindow,
-    BurnFacts,
-    BurnRates,
-    Failures,
-    SplitFacts,
-    SplitRange,
-    UndecidedPair,
-    UnreachedCanary,
-)
+from controller.core.judge import facts
 from controller.core.judge.findings import Finding, FindingReason
 from controller.core.units import (
     count_text,
@@ -35,13 +25,13 @@ def _requests(finding: Finding) -> str:
 def _split(finding: Finding) -> str:
     share = percent_beside(finding.measured or 0.0, finding.bound)
     return (
-        f"{number_text(SplitFacts.of(finding).canary_requests)} of "
+        f"{number_text(facts.SplitFacts.of(finding).canary_requests)} of "
         f"{count_text(finding.samples, 'request')} took the canary ({share}) {since_text(finding)}"
     )
 
 
 def _split_range(finding: Finding) -> str:
-    fits = SplitRange.of(finding)
+    fits = facts.SplitRange.of(finding)
     return (
         f"{number_text(fits.low)} to {number_text(fits.high)} expected at "
         f"{round(finding.bound * 100)}% (tolerance {format_percent(fits.tolerance)}, "
@@ -53,7 +43,7 @@ def _split_range(finding: Finding) -> str:
 
 
 def _budget_burnt(finding: Finding) -> str:
-    burn = BurnFacts.of(finding)
+    burn = facts.BurnFacts.of(finding)
     rate = number_text(round(finding.measured or 0.0, 1))
     return (
         f"fails: burn rate {rate}x of {_budget(finding)}, "
@@ -63,23 +53,23 @@ def _budget_burnt(finding: Finding) -> str:
 
 
 def _budget_undecided(finding: Finding) -> str:
-    pair = UndecidedPair.of(finding)
+    pair = facts.UndecidedPair.of(finding)
     return (
         f"has too few samples: the burn rate of {_budget(finding)} is above {pair.factor:g}x, and "
         f"the window of {pair.long} has {number_text(pair.long_requests)} of "
-        f"{number_text(BudgetWindow.of(finding).min_samples)} requests needed to fail; "
+        f"{number_text(facts.BudgetWindow.of(finding).min_samples)} requests needed to fail; "
         f"{counts_text(finding)}."
     )
 
 
 def _budget_no_requests(finding: Finding) -> str:
-    last_end = BudgetWindow.of(finding).last_end
+    last_end = facts.BudgetWindow.of(finding).last_end
     last = f"since {utc_text(last_end)}" if last_end else "in this step"
     return f"cannot be judged: no requests {last}; {counts_text(finding)}."
 
 
 def _budget(finding: Finding) -> str:
-    return f"the error budget of {format_percent(Budget.of(finding).budget)}"
+    return f"the error budget of {format_percent(facts.Budget.of(finding).budget)}"
 
 
 SENTENCES: Sentences = {
@@ -93,8 +83,9 @@ SENTENCES: Sentences = {
     ),
     FindingReason.CANARY_UNREACHED: lambda finding: (
         "fails: no request reached the canary while the stable path had "
-        f"{count_text(UnreachedCanary.of(finding).control_requests, 'request')}; about "
-        f"{number_text(round(UnreachedCanary.of(finding).expected))} were expected on the canary."
+        f"{count_text(facts.UnreachedCanary.of(finding).control_requests, 'request')}; about "
+        f"{number_text(round(facts.UnreachedCanary.of(finding).expected))} were expected on the "
+        "canary."
     ),
     FindingReason.NO_REQUESTS: lambda finding: (
         f"has no data: neither canary nor stable path had a request {since_text(finding)}."
@@ -115,12 +106,12 @@ SENTENCES: Sentences = {
     ),
     FindingReason.BUDGET_BURNT: _budget_burnt,
     FindingReason.BUDGET_KEPT: lambda finding: (
-        f"passes: burn rates of {_budget(finding)}: {BurnRates.of(finding).rates}; "
+        f"passes: burn rates of {_budget(finding)}: {facts.BurnRates.of(finding).rates}; "
         f"{counts_text(finding)}."
     ),
     FindingReason.BUDGET_TOO_FEW: lambda finding: (
         f"{few_text(finding, finding.samples)} needed to pass; "
-        f"{count_text(Failures.of(finding).failures, 'failure')} in "
+        f"{count_text(facts.Failures.of(finding).failures, 'failure')} in "
         f"{count_text(finding.samples, 'request')}."
     ),
     FindingReason.BUDGET_UNDECIDED: _budget_undecided,

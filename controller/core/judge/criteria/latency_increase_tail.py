@@ -14,16 +14,15 @@ from controller.core.judge.criteria.latency_increase import LatencyJudge
 from controller.core.judge.criterion_judge import Context, undecided
 from controller.core.judge.evidence import BaselineMeasurement, IntervalTotals, Tally
 from controller.core.judge.facts import (
-    FIXED,
-    FROZEN,
     AnotherDay,
     ControlTotals,
     Facts,
+    FixedTotals,
+    FrozenTotals,
     HungTotals,
     IncreaseTotals,
     MissingRequests,
     NoBaseline,
-    StoredTotals,
     Totals,
     flat,
     totals_of,
@@ -44,7 +43,7 @@ from controller.core.policy import (
 from controller.core.stats import binomial, dispersion, hangs, slow_start, two_sample
 from controller.core.stats.combined_tests import ControlState, MinuteRatios
 from controller.core.stats.counts import Counts
-from controller.immutable import picked, replace
+from controller.immutable import fields_of, replace
 
 # Parts of the budget of false rollbacks.
 _PART, _HANG_PART = 2.5, 0.5
@@ -311,10 +310,8 @@ class ConcurrentTailJudge(LatencyTailJudge):
     def _totals_beside(
         self, canary: IncreaseTotals, limits: LatencyLimits, counts: Counts
     ) -> Totals:
-        return picked(
-            ControlTotals,
-            canary,
-            form="slow against control",
+        return ControlTotals(
+            **fields_of(canary),
             control_limit=limits.control_limit,
             control_slow=counts.control_amount,
             control_requests=counts.control_samples,
@@ -363,7 +360,7 @@ class StoredTailJudge(LatencyTailJudge):
             facts = flat(finding.facts, missing)
             finding = replace(finding, verdict=verdict, label=label, reason=reason, facts=facts)
         totals = totals_of(finding)
-        if today is self or not isinstance(totals, StoredTotals) or totals.fixed:
+        if today is self or not isinstance(totals, FrozenTotals):
             return finding
         metric = self.limits.stable_metric if self.limits else ""
         then = AnotherDay(self.allowed_slow_share, metric)
@@ -447,7 +444,7 @@ class StoredTailJudge(LatencyTailJudge):
             slow, drift = counts.fail_amount, self.criterion.allowance
             canary = replace(canary, slow=slow, limit=limits.fail_limit, drift=drift)
         frozen = isinstance(self.criterion.baseline, FrozenBaseline)
-        return picked(StoredTotals, canary, form=FROZEN if frozen else FIXED)
+        return (FrozenTotals if frozen else FixedTotals)(**fields_of(canary))
 
     def baseline_text(self) -> str:
         text = super().baseline_text()
