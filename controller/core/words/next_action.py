@@ -5,7 +5,7 @@ All modules of `transitions` share them.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import assert_never
+from typing import Final, assert_never
 
 from controller.core.judge.findings import Finding, Label, Verdict, gate_verdict
 from controller.core.notice_rules import DAY, PAUSE_REMINDER, ConditionKind
@@ -36,6 +36,12 @@ OPEN_ENDED_REASONS = frozenset(
         Reason.OVER_EXPOSURE_BUDGET,
     }
 )
+# What the end of a hold does, by `on_inconclusive`.
+_OUTCOMES: Final = {
+    "pause": "pauses",
+    "rollback": "rolls back",
+    "advance": "advances without a verdict",
+}
 
 
 class NextAction(Immutable):
@@ -88,9 +94,9 @@ def _next_of_watch(rollout: Rollout, state: RolledBack | Succeeded, now: datetim
     if not rollout.is_watched(now):
         text = f"nothing: the watch of ticks ended at {until}"
         if is_unchecked and rollout.from_weight:
-            again = f"rolloutctl rollback {rollout.id} --reason TEXT"
             text += (
-                f"; no tick ran the leak check (is the schedule running?); to watch again: {again}"
+                "; no tick ran the leak check (is the schedule running?); to watch again: "
+                f"rolloutctl rollback {rollout.id} --reason TEXT"
             )
         return NextAction(None, text)
     outside = "a weight set outside rolloutctl is reported and left as it is"
@@ -163,9 +169,8 @@ def _next_while_pending(rollout: Rollout, state: Progressing, pending: Pending) 
     if state.block is Reason.KIND_MISSING:
         return NextAction(None, f"{pending.weight}% once the package is installed")
     if rollout.policy.target.observed:
-        return NextAction(
-            None, f"{pending.weight}% once it is read back from {rollout.policy.target.name}"
-        )
+        where = rollout.policy.target.name
+        return NextAction(None, f"{pending.weight}% once it is read back from {where}")
     limit = (pending.first_look or pending.decided) + rollout.policy.shift_timeout
     otherwise = "pauses" if pending.previous == pending.weight else "rolls back"
     text = f"{otherwise} unless {pending.weight}% is applied by {clock_text(limit)}"
@@ -173,24 +178,24 @@ def _next_while_pending(rollout: Rollout, state: Progressing, pending: Pending) 
 
 
 def _next_gate(rollout: Rollout, state: Progressing) -> NextAction:
-    end, next_step = rollout.bake_end, _next_step_text(rollout)
-    if end is None:
+    bake_end, hold_end, next_step = rollout.bake_end, rollout.hold_end, _next_step_text(rollout)
+    if bake_end is None or hold_end is None:
         return NextAction(None, next_step)
-    judged_at = end + rollout.policy.evaluation_delay
+    judged_at = bake_end + rollout.policy.evaluation_delay
     if rollout.updated < judged_at:
-        return _next_after_bake(rollout, judged_at)
+        frozen = _freeze_at(rollout, judged_at)
+        at, after = (judged_at, "") if frozen is None else (frozen.until, f"; {frozen.text}")
+        return NextAction(at, f"{_advance_text(rollout, at, is_judged=False)}{after}")
     frozen = _freeze_at(rollout, rollout.updated)
     if state.block is Reason.FROZEN and frozen is not None:
-        passes = "" if _gate_allows_advance(rollout) else " if every criterion of this step passes"
-        conditions = f"{passes}{_approval_suffix(rollout)}"
-        conditions += "," if conditions else ""
-        return NextAction(frozen.until, f"{next_step}{conditions} {_tick_text(frozen.until)}")
+        passes = _gate_allows_advance(rollout)
+        return NextAction(frozen.until, _advance_text(rollout, frozen.until, is_judged=passes))
     if state.block in OPEN_ENDED_REASONS and state.reason is not Reason.APPROVED:
         known = rollout.conditions.get(ConditionKind.BLOCKED)
         remind_at = ((known and known.announced) or rollout.updated) + DAY
         condition = _open_ended_condition(rollout, state.block, frozen)
         return NextAction(remind_at, f"{next_step} {condition}{_reminder_text(rollout)}")
-    return _next_on_hold(rollout)
+    return _next_on_hold(rollout, hold_end)
 
 
 def _open_ended_condition(rollout: Rollout, block: Reason | None, frozen: Frozen | None) -> str:
@@ -217,29 +222,20 @@ def _gate_allows_advance(rollout: Rollout) -> bool:
     return unproven or gate_verdict(rollout.evidence.findings) is Verdict.PASS
 
 
-def _next_after_bake(rollout: Rollout, judged_at: datetime) -> NextAction:
-    """Return the advance after a bake whose gate passes: when it is judged and no freeze is on."""
-    frozen = _freeze_at(rollout, judged_at)
-    advance_at = judged_at if frozen is None else frozen.until
-    conditions = f"if every criterion of this step passes{_approval_suffix(rollout)}"
-    text = f"{_next_step_text(rollout)} {conditions}, {_tick_text(advance_at)}"
-    return NextAction(advance_at, text if frozen is None else f"{text}; {frozen.text}")
+def _advance_text(rollout: Rollout, at: datetime, *, is_judged: bool) -> str:
+    """Return an advance from `at` on, and its conditions; is_judged: the gate allows it already."""
+    conditions = "" if is_judged else " if every criterion of this step passes"
+    conditions += _approval_suffix(rollout)
+    comma = "," if conditions else ""
+    return f"{_next_step_text(rollout)}{conditions}{comma} {_tick_text(at)}"
 
 
-def _next_on_hold(rollout: Rollout) -> NextAction:
+def _next_on_hold(rollout: Rollout, end: datetime) -> NextAction:
     """Return how a hold ends, of an inconclusive gate or of a target that takes no raise."""
-    end, next_step = rollout.hold_end, _next_step_text(rollout)
-    if end is None:
-        return NextAction(None, next_step)
-    at = _tick_text(end)
+    at, next_step = _tick_text(end), _next_step_text(rollout)
     if gate_verdict(rollout.evidence.findings) is Verdict.PASS:
         return NextAction(end, f"{next_step} as soon as the target can be updated; pauses {at}")
-    outcomes = {
-        "pause": "pauses",
-        "rollback": "rolls back",
-        "advance": "advances without a verdict",
-    }
-    outcome = outcomes[rollout.policy.on_inconclusive]
+    outcome = _OUTCOMES[rollout.policy.on_inconclusive]
     latest = longest_hold_end(rollout)
     if latest is not None:
         text = f"{next_step} as soon as its data come and every criterion passes"
@@ -254,9 +250,8 @@ def _tick_text(moment: datetime) -> str:
 
 def _next_step_text(rollout: Rollout) -> str:
     """Return the goal of an advance from the current step: the next weight, or success."""
-    return (
-        "success" if rollout.is_last_step else f"{rollout.policy.steps[rollout.step + 1].weight}%"
-    )
+    following = rollout.policy.steps[rollout.step + 1 :]
+    return f"{following[0].weight}%" if following else "success"
 
 
 def _freeze_at(rollout: Rollout, moment: datetime) -> Frozen | None:

@@ -57,8 +57,7 @@ def silence_text(rollout: Rollout, silence: Silence) -> str:
     return (
         f"{rollout.id} counted no request in its first {count_text(minutes, 'minute')} at 100% "
         f"({span}); {silence.metric} counted {number_text(silence.before)} in the {length} before. "
-        "Nothing is rolled back for this: check whether requests are served, and whether the "
-        f"metrics still count them. To roll back: rolloutctl rollback {rollout.id}"
+        f"{_to_check(rollout, 'requests')}"
     )
 
 
@@ -68,9 +67,16 @@ def loss_text(rollout: Rollout, loss: Loss) -> str:
     return (
         f"{rollout.id} lost requests at 100%: {loss.metric} counted {number_text(loss.counted)} "
         f"in {count_text(minutes, 'minute')} ({time_range_text(loss.start, loss.end)}); by the "
-        f"hour before, {number_text(round(loss.expected))} were due. Nothing is rolled back for "
-        "this: check whether all requests are served, and whether the metrics still count them. "
-        f"To roll back: rolloutctl rollback {rollout.id}"
+        f"hour before, {number_text(round(loss.expected))} were due. "
+        f"{_to_check(rollout, 'all requests')}"
+    )
+
+
+def _to_check(rollout: Rollout, served: str) -> str:
+    """Return what an operator can do about requests that are missing at 100%."""
+    return (
+        f"Nothing is rolled back for this: check whether {served} are served, and whether the "
+        f"metrics still count them. To roll back: rolloutctl rollback {rollout.id}"
     )
 
 
