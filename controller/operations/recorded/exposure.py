@@ -20,7 +20,7 @@ from controller.core.policy import failure_criteria
 from controller.core.rollout import Phase, Rollout
 from controller.core.stats.counts import Counts
 from controller.core.units import MINUTE_S, ceil_to, floor_to, from_unix
-from controller.immutable import Immutable
+from controller.immutable import Immutable, replace
 from controller.operations.recorded.series import (
     Judge,
     RecordedSeries,
@@ -34,31 +34,38 @@ from controller.operations.recorded.series import (
 class StepExposure(Immutable):
     """What the recorded minutes of one step cost.
 
-    criterion: whose counts these are; empty where none of its gate counts failures. requests,
-    failures: of the canary. control_requests, control_failures: of the stable path in the same
-    minutes. usual: the share of failures that the criterion allows. budget: the bad requests that
-    the policy lets the step be expected to serve; None: it names no number. recorded_to: end of the
-    newest minute that is counted, unix seconds; 0 where none is.
+    budget: the bad requests that the policy lets the step be expected to serve; None: it names no
+    number. criterion: whose counts these are; empty where none of its gate counts failures.
+    counts: requests and failures of the canary, and of the stable path in the same minutes.
+    usual: the share of failures that the criterion allows. recorded_to: end of the newest minute
+    that is counted, unix seconds; 0 where none is.
     """
 
     step: int
     weight: int
+    budget: int | None
     criterion: str = ""
-    requests: float = 0.0
-    failures: float = 0.0
-    control_requests: float = 0.0
-    control_failures: float = 0.0
+    counts: Counts = Counts()
     usual: float = 0.0
-    budget: int | None = None
     recorded_to: int = 0
+
+    @property
+    def requests(self) -> float:
+        """The requests of the canary."""
+        return self.counts.samples
+
+    @property
+    def failures(self) -> float:
+        """The bad requests."""
+        return self.counts.amount
 
     @property
     def excess(self) -> float:
         """The failures beyond the share of the stable path, or beyond what is allowed."""
-        share = self.usual
-        if self.control_requests:
-            share = self.control_failures / self.control_requests
-        return max(0.0, self.failures - share * self.requests)
+        counts, share = self.counts, self.usual
+        if counts.control_samples:
+            share = counts.control_amount / counts.control_samples
+        return max(0.0, counts.amount - share * counts.samples)
 
 
 class Exposure(Immutable):
@@ -84,24 +91,19 @@ class Exposure(Immutable):
         return from_unix(end) if end else None
 
     @property
+    def counts(self) -> Counts:
+        """Requests and failures of the canary, and of the stable path in the same minutes."""
+        return sum((step.counts for step in self.steps), Counts())
+
+    @property
     def requests(self) -> float:
         """The requests of the canary."""
-        return sum(step.requests for step in self.steps)
+        return self.counts.samples
 
     @property
     def failures(self) -> float:
         """The bad requests."""
-        return sum(step.failures for step in self.steps)
-
-    @property
-    def control_requests(self) -> float:
-        """The requests of the stable path in the same minutes."""
-        return sum(step.control_requests for step in self.steps)
-
-    @property
-    def control_failures(self) -> float:
-        """The failures of the stable path in the same minutes."""
-        return sum(step.control_failures for step in self.steps)
+        return self.counts.amount
 
     @property
     def excess(self) -> float:
@@ -141,25 +143,17 @@ def _steps(
         budget = rollout.policy.max_bad_requests_of(step)
         judge = _judge(rollout, step)
         if judge is None:
-            yield StepExposure(step, weight, budget=budget)
+            yield StepExposure(step, weight, budget)
             continue
         counts, recorded_to = Counts(), 0
         for begin, end in _intervals(step, times, judge.period_s):
             for start, window in windows_seen(judge, series, begin, end):
                 counts, recorded_to = counts + window.counts, start + judge.period_s
-        yield StepExposure(
-            step=step,
-            weight=weight,
-            criterion=judge.name,
-            requests=counts.samples,
-            # An answer may be counted in a later window than its request: not below 0.
-            failures=max(0.0, counts.amount),
-            control_requests=counts.control_samples,
-            control_failures=max(0.0, counts.control_amount),
-            usual=judge.allowed_failures,
-            budget=budget,
-            recorded_to=recorded_to,
-        )
+        # An answer may be counted in a later window than its request: not below 0.
+        failed, control = max(0.0, counts.amount), max(0.0, counts.control_amount)
+        counts = replace(counts, amount=failed, control_amount=control)
+        usual = judge.allowed_failures
+        yield StepExposure(step, weight, budget, judge.name, counts, usual, recorded_to)
 
 
 def _intervals(step: int, times: Sequence[WeightSpan], period_s: int) -> Iterator[tuple[int, int]]:

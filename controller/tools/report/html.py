@@ -117,7 +117,7 @@ def _tiles(report: RolloutReport) -> Iterator[Tile]:
         failed = number_text(round(expected.bad_requests))
         yield Tile(outage, failed, f"requests: {expected.text}")
     if exposure.requests:
-        control = exposure.control_requests
+        control = exposure.counts.control_samples
         note = f"stable path: {number_text(round(control))}" if control else "by the canary"
         yield Tile("Requests served", number_text(round(exposure.requests)), note)
     weights = " → ".join(f"{span.weight}%" for span in report.history.weight_spans) or "none"
@@ -145,11 +145,12 @@ def _exposure_tile(exposure: Exposure) -> Tile:
         return Tile(name, "not counted", "the policy has no criterion that counts failures")
     if not exposure.requests:
         return Tile(name, "not known", f"{exposure.criterion} has no recorded minute")
-    note = f"{share_text(exposure.failures / exposure.requests)} of the canary's requests"
-    if exposure.control_requests:
-        share = exposure.control_failures / exposure.control_requests
+    counts = exposure.counts
+    note = f"{share_text(counts.amount / counts.samples)} of the canary's requests"
+    if counts.control_samples:
+        share = counts.control_amount / counts.control_samples
         note += f"; stable path: {share_text(share)}"
-    return Tile(name, number_text(round(exposure.failures)), note)
+    return Tile(name, number_text(round(counts.amount)), note)
 
 
 # --- What rolled back -----------------------------------------------------------------------------
