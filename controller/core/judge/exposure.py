@@ -5,7 +5,7 @@ The fault is an outage: every request of the canary fails, from the first minute
 judge waits for more than one bad minute however many requests fail.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from itertools import islice
 from math import ceil
@@ -15,7 +15,7 @@ from controller.core.judge.criterion_judge import Context, CriterionJudge, judge
 from controller.core.judge.evidence import StepInterval, Tally
 from controller.core.judge.gate import Evidence
 from controller.core.judge.sequential_evidence import CriterionTests, gate_tests
-from controller.core.judge.series import Measure, WindowCounts, window_starts
+from controller.core.judge.series import WindowCounts, window_starts
 from controller.core.observation import Series
 from controller.core.policy import Policy, failure_criteria
 from controller.core.stats.combined_tests import SequentialState
@@ -51,27 +51,23 @@ def measured_rate(evidence: Evidence) -> float | None:
     tally = evidence.tally_of(judge)
     starts = window_starts(judge.period_s, tally, evidence.start, evidence.closed_end)
     if starts:
-        measure = judge.measure(evidence.series, has_traffic=True)
-        return rate_in_windows(judge, measure, newest(starts, judge.period_s), evidence.weight)
+        return rate_lately(judge, evidence.series, starts, evidence.weight)
     # Everything that is final is in the checkpoint: the step as a whole is what is known.
-    return _users_per_minute(
-        judge, tally.counts.samples, tally.windows + tally.empty, evidence.weight
-    )
+    windows = tally.windows + tally.empty
+    return _users_per_minute(judge, tally.counts.samples, windows, evidence.weight)
 
 
-def newest(starts: range, period_s: int) -> range:
-    """Return the starts of the newest windows: those of `LATELY`, and one at least."""
-    return starts[-ceil(LATELY.total_seconds() / period_s) :]
-
-
-def rate_in_windows(
-    judge: CriterionJudge[Any], measure: Measure, starts: Iterable[int], weight: int
+def rate_lately(
+    judge: CriterionJudge[Any], series: Mapping[str, Series], starts: range, weight: int
 ) -> float | None:
-    """Return the requests a minute of users, on both paths, in the windows at `starts`.
+    """Return the requests a minute of users, on both paths, in the newest windows of `starts`.
 
-    A window without data has no requests. None where no window has consistent data.
+    Those are the windows of `LATELY`, and one at least. A window without data has no requests.
+    None where no window has consistent data.
     """
-    windows = [measure(start) for start in starts]
+    measure = judge.measure(series, has_traffic=True)
+    newest = starts[-ceil(LATELY.total_seconds() / judge.period_s) :]
+    windows = [measure(start) for start in newest]
     known = [window for window in windows if window is None or window.consistent]
     samples = sum(one.counts.samples for one in known if one is not None)
     return _users_per_minute(judge, samples, len(known), weight)

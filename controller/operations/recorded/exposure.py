@@ -8,12 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from controller.core.history import Entry
-from controller.core.judge.exposure import (
-    ExpectedExposure,
-    expected_exposure,
-    newest,
-    rate_in_windows,
-)
+from controller.core.judge.exposure import ExpectedExposure, expected_exposure, rate_lately
 from controller.core.judge.queries import queries_for
 from controller.core.observation import Series
 from controller.core.policy import failure_criteria
@@ -193,6 +188,4 @@ def _recorded_rate(judge: Judge, series: Mapping[str, Series], live: WeightSpan)
     last = max((start for start, _ in seen), default=None)
     if last is None:
         return None
-    starts = range(begin, last + 1, period_s)
-    measure = judge.measure(series, has_traffic=True)
-    return rate_in_windows(judge, measure, newest(starts, period_s), live.weight)
+    return rate_lately(judge, series, range(begin, last + 1, period_s), live.weight)
