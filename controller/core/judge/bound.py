@@ -1,10 +1,13 @@
 """The bound that a value is compared with, and both as text."""
 
 from collections.abc import Iterable
+from typing import Final
 
-from controller.core.judge.facts import FRACTION
 from controller.core.units import format_percent, number_beside, number_text, percent_beside
 from controller.immutable import Immutable
+
+# The unit of a value that is shown as a percent.
+FRACTION: Final = "fraction"
 
 
 class Bound(Immutable):
@@ -42,6 +45,11 @@ class Bound(Immutable):
 
     def value_text(self, value: float, bound: float) -> str:
         """Return a value with its unit, and enough digits to differ from the bound."""
-        if self.unit == FRACTION:
-            return percent_beside(value, bound)
-        return f"{number_beside(value, bound)} {self.unit}".rstrip()
+        return text_in_unit(value, bound, self.unit)
+
+
+def text_in_unit(value: float, bound: float, unit: str) -> str:
+    """Return a value with its unit, and enough digits to differ from the bound."""
+    if unit == FRACTION:
+        return percent_beside(value, bound)
+    return f"{number_beside(value, bound)} {unit}".rstrip()

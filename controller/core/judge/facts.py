@@ -21,8 +21,6 @@ _FAILED_QUERIES: Final = {
     QueryStatus.FORBIDDEN: "CloudWatch refused the query (cloudwatch:GetMetricData)",
     QueryStatus.COMPLETE: "CloudWatch answered",
 }
-# The unit of a value that is shown as a percent.
-FRACTION = "fraction"
 
 
 class Facts(Immutable, forbid_unknown_fields=False):

@@ -3,7 +3,7 @@
 from controller.core.judge import facts
 from controller.core.judge.findings import Finding, FindingReason
 from controller.core.units import count_text, utc_text
-from controller.core.words.shared_phrases import Sentences, since_text
+from controller.core.words.shared_phrases import Sentences, limit_text, since_text
 
 # --- Alarms ---------------------------------------------------------------------------------------
 
@@ -55,8 +55,7 @@ def _event(finding: Finding) -> str:
     log, amount, bound = facts.LogFacts.of(finding), finding.measured or 0.0, finding.bound
     at_least = "" if amount <= bound else "at least "
     logged = f"was logged {at_least}{count_text(amount, 'time')}" if amount else "was not logged"
-    word = "allowed" if log.side == "at most" else "required"
-    limit = f"{log.side} {count_text(bound, 'time')} {word}" if bound else "none allowed"
+    limit = limit_text(log.side, count_text(bound, "time")) if bound else "none allowed"
     return f"event {log.event} {logged} in {log.group} {since_text(finding)}, {limit}"
 
 

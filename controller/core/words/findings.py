@@ -35,8 +35,7 @@ def sentence_of(finding: Finding) -> str:
     try:
         own = facts.OwnText.find(finding)  # a kind of another package brings its own sentence
         sentence = own.text if own else f"{subject} {SENTENCES[finding.reason](finding)}"
-        after = f"{_lost_windows(finding)}{_dilution(finding)}{_red_before(finding)}"
-        return f"{sentence}{better_text(finding)}{after}"
+        return f"{sentence}{_qualifications(finding)}"
     except (LookupError, TypeError, ValueError, ArithmeticError):
         # A finding that was stored by another version may have other facts: it is shown all the
         # same, and a rollback waits for no sentence.
@@ -46,35 +45,23 @@ def sentence_of(finding: Finding) -> str:
 # --- What qualifies any finding -------------------------------------------------------------------
 
 
-def _lost_windows(finding: Finding) -> str:
-    lost = facts.LostWindows.find(finding)
-    if lost is None:
-        return ""
-    verb = "was" if lost.lost_windows == 1 else "were"
-    return (
-        f" {count_text(lost.lost_windows, 'window')} of {window_text(lost.window_s)} {verb} never "
-        "answered by CloudWatch and left out."
-    )
-
-
-def _dilution(finding: Finding) -> str:
-    mixed = facts.Dilution.find(finding)
-    if mixed is None:
-        return ""
-    return (
-        f" Diluted: {mixed.diluted} counted both paths, and the canary had "
-        f"{mixed.diluted_weight}% of the requests."
-    )
-
-
-def _red_before(finding: Finding) -> str:
-    """Return what a start as a fix means for the finding; empty for any other."""
-    red = facts.RedBefore.find(finding)
-    if red is None:
-        return ""
-    if red.worse_than is UNSET:
-        return " It failed before the start, and does not gate until it has been green once."
-    return " It failed before the start, and is worse now: the limit is its worst value then."
+def _qualifications(finding: Finding) -> str:
+    text = better_text(finding)
+    if lost := facts.LostWindows.find(finding):
+        windows = f"{count_text(lost.lost_windows, 'window')} of {window_text(lost.window_s)}"
+        verb = "was" if lost.lost_windows == 1 else "were"
+        text += f" {windows} {verb} never answered by CloudWatch and left out."
+    if mixed := facts.Dilution.find(finding):
+        text += (
+            f" Diluted: {mixed.diluted} counted both paths, and the canary had "
+            f"{mixed.diluted_weight}% of the requests."
+        )
+    if red := facts.RedBefore.find(finding):
+        now = "is worse now: the limit is its worst value then"
+        if red.worse_than is UNSET:
+            now = "does not gate until it has been green once"
+        text += f" It failed before the start, and {now}."
+    return text
 
 
 # --- Evidence that adds up over the minutes of a rollout ------------------------------------------

@@ -8,6 +8,7 @@ from math import ceil, floor, inf, log10
 from msgspec import UNSET
 
 from controller.core.judge import facts
+from controller.core.judge.bound import text_in_unit
 from controller.core.judge.findings import Finding, FindingReason
 from controller.core.stats.binomial import CONFIDENCE
 from controller.core.units import (
@@ -26,6 +27,7 @@ from controller.core.words.shared_phrases import (
     counts_text,
     few_text,
     last_text,
+    limit_text,
     ratio,
     requests_text,
     since_text,
@@ -151,14 +153,6 @@ def possible_rate_text(finding: Finding) -> str:
     )
 
 
-def _proven(finding: Finding) -> str:
-    totals = facts.FailureTotals.of(finding)
-    return (
-        f"passes, objective met: {_failures(totals)}; at 95% confidence "
-        f"the failure rate is below {format_percent(totals.allowed_share)}."
-    )
-
-
 def _not_proven_yet(finding: Finding) -> str:
     needed = facts.PossibleRate.of(finding).proof_requests
     requests = count_text(inf if needed is UNSET else needed, "request")
@@ -170,12 +164,13 @@ def _unproven(finding: Finding) -> str:
     below = percent_beside(possible.possible_share, totals.allowed_share)
     objective = format_percent(1 - totals.allowed_share)
     return (
-        f"{_failures(totals)}; at 95% confidence the failure rate is below {below}, so "
+        f"{_failures(finding)}; at 95% confidence the failure rate is below {below}, so "
         f"{objective} is not confirmed"
     )
 
 
-def _failures(totals: facts.FailureTotals) -> str:
+def _failures(finding: Finding) -> str:
+    totals = facts.FailureTotals.of(finding)
     failures = count_text(round(totals.failures), "failure")
     return f"{failures} in {requests_text(totals.requests)}"
 
@@ -190,15 +185,12 @@ def better_text(finding: Finding) -> str:
     limit, stable = number_text(better.better_limit), format_percent(better.outage_share)
     odds = number_text(floor(better.better_odds))
     odds = f"above {odds}" if better.better_odds >= facts.CERTAINLY_BETTER else odds
-    before = f" The stable path failed before the start too ({stable})"
+    passes, limits = "", f"{odds}, limit {limit}"
     if finding.reason == FindingReason.SHARED_OUTAGE:
-        return (
-            f"{before}: the canary passes when it keeps the limit over the last {window} "
-            f"({failed}), and is better at a likelihood ratio of {limit} (now {odds})."
-        )
+        passes, limits = "passes when it ", f"{limit} (now {odds})"
     return (
-        f"{before}: the canary keeps the limit over the last {window} ({failed}), and is better at "
-        f"a likelihood ratio of {odds}, limit {limit}."
+        f" The stable path failed before the start too ({stable}): the canary {passes}keeps the "
+        f"limit over the last {window} ({failed}), and is better at a likelihood ratio of {limits}."
     )
 
 
@@ -216,15 +208,6 @@ def _breached(finding: Finding) -> str:
     return (
         f"fails: {windows.subject} was {side} {_value(finding.bound, finding)} in {breaches}, from "
         f"{span}, last {_value(finding.measured, finding)}; {counts_text(finding)}."
-    )
-
-
-def _bad_windows(finding: Finding) -> str:
-    windows = facts.WindowFacts.of(finding)
-    return (
-        "cannot be judged: datapoints are missing or contradict each other in "
-        f"{count_text(windows.bad_windows, 'window')} of {window_text(windows.window_s)}; check "
-        "the metric names, or set `missing: zero` where no datapoint means 0."
     )
 
 
@@ -247,19 +230,13 @@ def _newest_value(finding: Finding) -> str:
 
 
 def _limit(finding: Finding) -> str:
-    side = facts.WindowFacts.of(finding).side
-    word = "allowed" if side == "at most" else "required"
-    return f"{side} {_value(finding.bound, finding)} {word}"
+    return limit_text(facts.WindowFacts.of(finding).side, _value(finding.bound, finding))
 
 
 def _value(value: float | None, finding: Finding) -> str:
     """Return a value in its unit, with enough digits to differ from the bound."""
     unit = facts.WindowFacts.of(finding).unit
-    if value is None:
-        return "nothing"
-    if unit == facts.FRACTION:
-        return percent_beside(value, finding.bound)
-    return f"{number_beside(value, finding.bound)} {unit}".rstrip()
+    return "nothing" if value is None else text_in_unit(value, finding.bound, unit)
 
 
 # --- A mean latency against a baseline ------------------------------------------------------------
@@ -305,7 +282,10 @@ def _bad_counts(finding: Finding) -> str:
 
 
 SENTENCES: Sentences = {
-    FindingReason.PROVEN: _proven,
+    FindingReason.PROVEN: lambda finding: (
+        f"passes, objective met: {_failures(finding)}; at 95% confidence the failure rate is below "
+        f"{format_percent(facts.FailureTotals.of(finding).allowed_share)}."
+    ),
     FindingReason.RATE_NO_REGRESSION: lambda finding: (
         f"passes, no regression detected: {_unproven(finding)}."
     ),
@@ -319,7 +299,12 @@ SENTENCES: Sentences = {
         f"{facts.Breaching.of(finding).breaches} of the "
         f"{facts.Breaching.of(finding).failure_limit} breaches in a row that fail it."
     ),
-    FindingReason.BAD_WINDOWS: _bad_windows,
+    FindingReason.BAD_WINDOWS: lambda finding: (
+        "cannot be judged: datapoints are missing or contradict each other in "
+        f"{count_text(facts.WindowFacts.of(finding).bad_windows, 'window')} of "
+        f"{window_text(facts.WindowFacts.of(finding).window_s)}; check the metric names, or set "
+        "`missing: zero` where no datapoint means 0."
+    ),
     FindingReason.TOO_FEW_SAMPLES: _too_few_samples,
     FindingReason.NO_WINDOW: lambda finding: (
         f"has no data: no window of {window_text(facts.WindowFacts.of(finding).window_s)} "

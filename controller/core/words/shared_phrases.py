@@ -28,6 +28,11 @@ def ratio(part: float, whole: float) -> float:
     return part / whole if whole else 0.0
 
 
+def limit_text(side: str, bound: str) -> str:
+    """Return a bound that passes: `at most 500 ms allowed`, `at least 2 times required`."""
+    return f"{side} {bound} {'allowed' if side == 'at most' else 'required'}"
+
+
 def few_text(finding: Finding, samples: float) -> str:
     """Return that a criterion has `samples`, and how many a verdict needs."""
     needed = number_text(facts.MinSamples.of(finding).min_samples)

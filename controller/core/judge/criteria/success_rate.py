@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from msgspec import UNSET
 
-from controller.core.judge.bound import Bound
+from controller.core.judge.bound import FRACTION, Bound
 from controller.core.judge.criterion_judge import (
     Context,
     CriterionJudge,
@@ -22,7 +22,6 @@ from controller.core.judge.criterion_judge import (
 from controller.core.judge.evidence import IntervalTotals, Tally
 from controller.core.judge.facts import (
     CERTAINLY_BETTER,
-    FRACTION,
     BetterThanStable,
     CountedSuccesses,
     Facts,

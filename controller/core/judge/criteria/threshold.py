@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import ClassVar
 
-from controller.core.judge.bound import Bound
+from controller.core.judge.bound import FRACTION, Bound
 from controller.core.judge.criterion_judge import CriterionJudge
 from controller.core.judge.evidence import BaselineMeasurement, IntervalTotals, Tally
-from controller.core.judge.facts import FRACTION, MeanTotals, RatioTotals, SlowTotals
+from controller.core.judge.facts import MeanTotals, RatioTotals, SlowTotals
 from controller.core.judge.latency_tail import LatencyLimits, TailJudge
 from controller.core.judge.sequential import SequentialJudge, TestPart, ratio
 from controller.core.judge.series import INCONSISTENT, SAMPLE_COUNT, Measure, WindowCounts
