@@ -126,9 +126,9 @@ def exposure_data(exposure: Exposure) -> ExposureData:
     )
 
 
-# Reasons of a gate's decision: its sentence is short, and the findings are printed below it.
 # --- Entries --------------------------------------------------------------------------------------
 
+# Reasons of a gate's decision: its sentence is short, and the findings are printed below it.
 _GATE_REASONS = frozenset(
     {Reason.GATE_PASSED, Reason.ADVANCED_UNPROVEN, Reason.COMPLETED, Reason.INCONCLUSIVE}
 )

@@ -177,7 +177,7 @@ def markdown_page(
 
 
 def _criteria(rollout: Rollout) -> list[str]:
-    if not (rollout.evidence.findings or rollout.evidence.earlier_findings):
+    if not rollout.evidence.known_findings:
         return []
     sides = ("---:" if name in RIGHT_ALIGNED else "---" for name in HEADER)
     shown = rows(rollout)

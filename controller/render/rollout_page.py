@@ -202,7 +202,7 @@ def _elapsed_text(rollout: Rollout, since: datetime, end: datetime, now: datetim
 
 def _measured(rollout: Rollout, now: datetime | None, recent: RecentHistory | None) -> Page:
     """Return what was measured so far: in this step, in those before, and what happened last."""
-    if not (rollout.evidence.findings or rollout.evidence.earlier_findings):
+    if not rollout.evidence.known_findings:
         return [] if recent is None else list(_newest_events(recent))
     shown = rows(rollout)
     page = [*_criteria(rollout, shown, now), *_progress(rollout, shown, recent)]

@@ -181,6 +181,11 @@ class RolloutEvidence(Immutable):
     label: str = ""
     fix: FixStart | None = None
 
+    @property
+    def known_findings(self) -> tuple[Finding, ...]:
+        """The newest finding of each criterion that has been judged."""
+        return (*self.earlier_findings, *self.findings)
+
 
 class IntervalTotals(Immutable):
     """The counts of one criterion over the minutes from `start` to `end`, unix seconds."""

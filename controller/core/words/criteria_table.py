@@ -108,10 +108,7 @@ def rows(rollout: Rollout) -> list[CriterionTexts]:
 
     A criterion that the gate of this step does not judge has the finding of an earlier step.
     """
-    findings = {
-        one.criterion: one
-        for one in (*rollout.evidence.earlier_findings, *rollout.evidence.findings)
-    }
+    findings = {one.criterion: one for one in rollout.evidence.known_findings}
     criteria = sorted(rollout.policy.criteria.items())
     return [_row(name, one, rollout, findings.get(name)) for name, one in criteria]
 
@@ -137,7 +134,7 @@ def table(rollout: Rollout) -> list[str]:
 
     The last line says from when to when samples are counted.
     """
-    if not (rollout.evidence.findings or rollout.evidence.earlier_findings):
+    if not rollout.evidence.known_findings:
         return []
     right = [index for index, title in enumerate(HEADER) if title in RIGHT_ALIGNED]
     shown = rows(rollout)

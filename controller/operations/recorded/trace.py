@@ -18,7 +18,7 @@ from controller.core.observation import Series
 from controller.core.policy.comparison import Comparison, Computed, Ratio
 from controller.core.stats.counts import Counts
 from controller.core.units import ceil_to, floor_to
-from controller.immutable import Immutable, replace
+from controller.immutable import Immutable, picked, replace
 from controller.operations.recorded.series import Judge, WeightSpan
 
 # As many bins as a chart of a page's width can show apart; each panel has its part of them.
@@ -141,9 +141,7 @@ def trace(
         bins, left_out = _bins(source, starts, size)
         inconsistent += left_out
         panels.append(TracePanel(span, width, tuple(bins), bounds.get(span.step), judged))
-    return Trace(
-        source.form, source.unit, tuple(panels), source.control, inconsistent, source.extremes
-    )
+    return picked(Trace, source, panels=tuple(panels), inconsistent=inconsistent)
 
 
 def panel_widths(times: Sequence[WeightSpan]) -> list[float]:
