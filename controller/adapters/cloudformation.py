@@ -24,7 +24,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from controller.adapters.aws.clients import AWS_ERRORS, code_of, error_text
-from controller.adapters.iam.permission import (
+from controller.adapters.iam import (
     ALARM_TOPIC,
     ANY,
     DASHBOARD,

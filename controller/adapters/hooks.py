@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from controller.adapters.aws.clients import AWS_ERRORS, error_text
 from controller.adapters.http.request import HttpsError, NotSentError, post
-from controller.adapters.iam.permission import HOOK, TRAFFIC_JOBS, Permission
+from controller.adapters.iam import HOOK, TRAFFIC_JOBS, Permission
 from controller.core.observation import Consent, HookAnswer
 from controller.core.policy import HttpsHook, LambdaHook, SecretReference
 from controller.errors import DeliveryError, UsageError

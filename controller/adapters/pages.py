@@ -9,7 +9,7 @@ from tempfile import NamedTemporaryFile
 from typing import Any, Final
 
 from controller.adapters.aws.clients import AWS_ERRORS, error_text
-from controller.adapters.iam.permission import PAGE, Job, Permission
+from controller.adapters.iam import PAGE, Job, Permission
 from controller.errors import PageError
 
 IAM: Final = (Permission("s3:PutObject", PAGE, {Job.TICK, Job.READ}),)

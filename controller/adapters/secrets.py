@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from controller.adapters.aws.clients import AWS_ERRORS, error_text
-from controller.adapters.iam.permission import SECRETS, SECRETS_KEY, TRAFFIC_JOBS, Permission
+from controller.adapters.iam import SECRETS, SECRETS_KEY, TRAFFIC_JOBS, Permission
 from controller.adapters.ssm import read_parameter
 from controller.core.policy import SecretReference
 from controller.errors import DeliveryError, UsageError

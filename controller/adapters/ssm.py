@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from controller.adapters.aws.clients import AWS_ERRORS, error_text
-from controller.adapters.iam.permission import (
+from controller.adapters.iam import (
     PARAMETERS,
     PARAMETERS_KEY,
     TRAFFIC_JOBS,

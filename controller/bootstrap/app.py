@@ -113,7 +113,7 @@ def author(settings: Settings, clients: Clients) -> Callable[[str], Author]:
 
     @cache
     def author_of(by: str) -> Author:
-        from controller.adapters.iam.caller import caller_arn
+        from controller.adapters.iam import caller_arn
 
         arn = caller_arn(clients)
         return Author(arn if arn and settings.by_login else by, arn)

@@ -11,7 +11,7 @@ from botocore.session import get_session
 from moto import mock_aws
 
 from controller.adapters.cloudformation import Stack, as_yaml
-from controller.adapters.iam.permission import Job
+from controller.adapters.iam import Job
 from controller.errors import MonitoringError, UsageError
 from controller.tools.iam import verb as iam_limits
 from controller.tools.iam.verb import check_stack, document_note

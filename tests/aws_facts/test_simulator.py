@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import pytest
 
-from controller.adapters.iam.caller import decisions
+from controller.adapters.iam import decisions
 from controller.operations.checks import CheckLevel
 from controller.tools.doctor.compose import permissions_check
 from tests.aws_facts.published import facts

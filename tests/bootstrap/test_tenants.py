@@ -15,7 +15,7 @@ import pytest
 from moto import mock_aws
 
 from controller.adapters.aws.clients import Clients
-from controller.adapters.iam.permission import ACCOUNT_JOBS, TRAFFIC_JOBS
+from controller.adapters.iam import ACCOUNT_JOBS, TRAFFIC_JOBS
 from controller.adapters.stores.dynamodb import DynamoDbStore
 from controller.adapters.stores.dynamodb.table import TABLE_DEFINITION
 from controller.core.judge.evidence import FixStart, RolloutEvidence

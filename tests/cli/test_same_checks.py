@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from controller.adapters.aws.clients import Clients
-from controller.adapters.iam.caller import CallerIdentity, NotSimulatedError
+from controller.adapters.iam import CallerIdentity, NotSimulatedError
 from controller.errors import Exit
 from controller.tools.doctor import compose as doctor
 from controller.tools.simulation.world import CALLER, World

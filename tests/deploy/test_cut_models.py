@@ -11,7 +11,7 @@ from botocore.loaders import Loader
 from botocore.model import ServiceModel, Shape
 
 from controller.adapters.aws.clients import SERVICES
-from controller.adapters.iam.permission import Job
+from controller.adapters.iam import Job
 from controller.tools.iam.policy_document import declared_permissions
 from deploy.cut_models import CREDENTIALS, cut_models
 

@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from controller.adapters.iam.permission import Job
+from controller.adapters.iam import Job
 from controller.tools.iam.policy_document import declared_permissions
 from tests.deploy.stack import README, template
 

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from pydantic import Field
 
 from controller.adapters.aws.clients import AWS_ERRORS, error_text, is_transient
-from controller.adapters.iam.permission import TRAFFIC_JOBS, Job, Permission
+from controller.adapters.iam import TRAFFIC_JOBS, Job, Permission
 from controller.core.observation import TargetReading, UpdateStatus
 from controller.core.policy.field_types import AwsLocation, Form
 from controller.core.policy.targets import TargetSpec

@@ -24,7 +24,7 @@ from unittest.mock import patch
 
 from controller import cli
 from controller.adapters.aws.clients import Clients
-from controller.adapters.iam.caller import CallerIdentity, NotSimulatedError
+from controller.adapters.iam import CallerIdentity, NotSimulatedError
 from controller.bootstrap import account
 from controller.core.units import parse_duration
 from controller.immutable import Immutable

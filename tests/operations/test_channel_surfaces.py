@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from controller.adapters.iam.permission import TRAFFIC_JOBS, Permission
+from controller.adapters.iam import TRAFFIC_JOBS, Permission
 from controller.core.message import Message, RecipientList
 from controller.core.policy import Channel, Policy
 from controller.core.policy.field_types import AwsLocation

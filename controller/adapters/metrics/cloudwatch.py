@@ -15,7 +15,7 @@ from typing import Any, Final
 from botocore.exceptions import ParamValidationError
 
 from controller.adapters.aws.clients import AWS_ERRORS, code_of, error_text, is_denied
-from controller.adapters.iam.permission import (
+from controller.adapters.iam import (
     ALARMS,
     ANY,
     METRIC_JOBS,

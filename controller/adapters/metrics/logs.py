@@ -16,7 +16,7 @@ from controller.adapters.aws.clients import (
     error_text,
     is_denied,
 )
-from controller.adapters.iam.permission import (
+from controller.adapters.iam import (
     FUNCTION,
     FUNCTION_LOGS,
     GATE_LOGS,

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Final, Literal
 from pydantic import Field
 
 from controller.adapters.aws.clients import AWS_ERRORS, error_text
-from controller.adapters.iam.permission import BUS, TRAFFIC_JOBS, Permission
+from controller.adapters.iam import BUS, TRAFFIC_JOBS, Permission
 from controller.core.message import Message
 from controller.core.policy import Channel
 from controller.core.policy.field_types import AwsLocation, Form

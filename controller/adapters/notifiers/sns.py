@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from pydantic import Field
 
 from controller.adapters.aws.clients import AWS_ERRORS, code_of, error_text
-from controller.adapters.iam.permission import ALARM_TOPIC, TOPIC, TRAFFIC_JOBS, Job, Permission
+from controller.adapters.iam import ALARM_TOPIC, TOPIC, TRAFFIC_JOBS, Job, Permission
 from controller.core.message import TEST, Message
 from controller.core.policy import Channel
 from controller.core.policy.field_types import AwsLocation, Form

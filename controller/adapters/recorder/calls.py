@@ -23,7 +23,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from controller.adapters.aws.clients import AWS_ERRORS, code_of
-from controller.adapters.iam.permission import ANY, Job, Permission
+from controller.adapters.iam import ANY, Job, Permission
 from controller.adapters.recorder.recorder import MISSING, Answer, Recorder, target_groups
 
 _JOBS: Final = {Job.RECORD, Job.RECORD_WRITE}

@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any, Final, TypeAlias
 
 from controller.adapters.aws.clients import AWS_ERRORS, StrangeAnswerError, code_of, error_text
-from controller.adapters.iam.permission import METRIC_JOBS, TRAFFIC_JOBS, Permission
+from controller.adapters.iam import METRIC_JOBS, TRAFFIC_JOBS, Permission
 from controller.adapters.targets.resource_target import Resource, ResourceTarget, raise_unreadable
 from controller.core.observation import TargetReading, UpdateStatus
 from controller.core.policy.targets.alb_weights import (

@@ -9,7 +9,7 @@ appconfig:GetConfigurationProfile, and as in appconfig_configuration.py.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from controller.adapters.iam.permission import METRIC_JOBS, Permission
+from controller.adapters.iam import METRIC_JOBS, Permission
 from controller.adapters.targets.appconfig_configuration import (
     ConfigurationState,
     HostedConfiguration,

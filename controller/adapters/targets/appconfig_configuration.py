@@ -24,7 +24,7 @@ from controller.adapters.aws.clients import (
     is_transient,
     redact,
 )
-from controller.adapters.iam.permission import METRIC_JOBS, TRAFFIC_JOBS, Permission
+from controller.adapters.iam import METRIC_JOBS, TRAFFIC_JOBS, Permission
 from controller.adapters.targets.appconfig_document import (
     Document,
     is_at_zero,

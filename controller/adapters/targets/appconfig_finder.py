@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from controller.adapters.aws.clients import AWS_ERRORS, code_of, error_text
-from controller.adapters.iam.permission import Job, Permission
+from controller.adapters.iam import Job, Permission
 from controller.adapters.targets.appconfig import FLAGS, HOSTED, open_target
 from controller.adapters.targets.appconfig_configuration import PAGES, HostedConfiguration
 from controller.core.policy.targets.appconfig import AppConfigFlag

@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from typing import Any, Final, TypeAlias
 
 from controller.adapters.aws.clients import AWS_ERRORS, code_of, error_text
-from controller.adapters.iam.permission import FUNCTION, Job, Permission
+from controller.adapters.iam import FUNCTION, Job, Permission
 from controller.adapters.targets.weight_variables import ENVIRONMENT_BYTES, Pair, environment_bytes
 from controller.ports.target import NameWarning, Obstacle
 

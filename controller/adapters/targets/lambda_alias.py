@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from controller.adapters.aws.clients import AWS_ERRORS, StrangeAnswerError, code_of, error_text
-from controller.adapters.iam.permission import METRIC_JOBS, TRAFFIC_JOBS, Job, Permission
+from controller.adapters.iam import METRIC_JOBS, TRAFFIC_JOBS, Job, Permission
 from controller.adapters.targets.resource_target import Resource, ResourceTarget, raise_unreadable
 from controller.core.observation import TargetReading, UpdateStatus
 from controller.core.policy import TargetSpec

@@ -17,7 +17,7 @@ from controller.adapters.aws.clients import (
     error_text,
     redact,
 )
-from controller.adapters.iam.permission import (
+from controller.adapters.iam import (
     FUNCTION,
     FUNCTION_KEY,
     METRIC_JOBS,

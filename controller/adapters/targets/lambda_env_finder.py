@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol, TypeAlias
 
 from controller.adapters.aws.clients import AWS_ERRORS, code_of, error_text
-from controller.adapters.iam.permission import ANY, Job, Permission
+from controller.adapters.iam import ANY, Job, Permission
 from controller.adapters.targets.lambda_env import LambdaFunction, open_target
 from controller.adapters.targets.weight_variables import Pair
 from controller.core.observation import TargetReading

@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from controller.adapters.iam.caller import caller_identity
+from controller.adapters.iam import caller_identity
 from controller.bootstrap.account import AwsAccount, real_account
 from controller.core.judge.latency_tail import percentiles_of
 from controller.core.judge.series import SAMPLE_COUNT, query

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from controller.adapters.iam.caller import (
+from controller.adapters.iam import (
     CallerIdentity,
     NotSimulatedError,
     caller_identity,

@@ -10,11 +10,10 @@ from typing import Any, Final, NamedTuple
 import controller
 from controller import adapters
 from controller.adapters.aws.session import partition_of, region_here
-from controller.adapters.iam.caller import caller_arn
-from controller.adapters.iam.permission import ACCOUNT_JOBS as ACCOUNT_JOBS
-from controller.adapters.iam.permission import ANY, Permission
-from controller.adapters.iam.permission import TABLE_JOBS as TABLE_JOBS
-from controller.adapters.iam.permission import Job as Job
+from controller.adapters.iam import ACCOUNT_JOBS as ACCOUNT_JOBS
+from controller.adapters.iam import ANY, Permission, caller_arn
+from controller.adapters.iam import TABLE_JOBS as TABLE_JOBS
+from controller.adapters.iam import Job as Job
 from controller.adapters.stores.dynamodb import items
 from controller.bootstrap.account import real_account
 from controller.core.policy import Policy

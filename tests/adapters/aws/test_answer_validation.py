@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from controller.adapters import iam
 from controller.adapters.aws.clients import Clients
 from controller.adapters.aws.limited_client import CallLimits
 from controller.adapters.clock import SystemClock
 from controller.adapters.cloudformation import Stack
 from controller.adapters.hooks import LambdaHooks
-from controller.adapters.iam import caller
-from controller.adapters.iam.caller import NotSimulatedError
+from controller.adapters.iam import NotSimulatedError
 from controller.adapters.metrics.cloudwatch import CloudWatchAlarms, CloudWatchMetrics, MetricList
 from controller.adapters.metrics.logs import CloudWatchLogCounts, CloudWatchLogEvents
 from controller.adapters.notifiers.eventbridge import EventBridgeChannel
@@ -150,7 +150,7 @@ RAISES: Mapping[str, tuple[type[Exception], Callable[[Clients], Any]]] = {
     ),
     "a role": (
         NotSimulatedError,
-        lambda clients: caller.decisions(
+        lambda clients: iam.decisions(
             clients.get("iam"),
             "arn:aws:iam::123456789012:role/tick",
             [{"Action": ["a:B"], "Resource": ["arn:aws:s3:::a"]}],
@@ -200,7 +200,7 @@ FINDS: Mapping[str, Callable[[Clients], bool]] = {
     "counted log events are unread": count_failed,
     "an alarm is unread": alarm_is_unread,
     "what keeps a change from callers is unknown": reachability_is_unknown,
-    "the caller is unknown": lambda clients: bool(caller.caller_identity(clients).problem),
+    "the caller is unknown": lambda clients: bool(iam.caller_identity(clients).problem),
     "metrics are not listed": lambda clients: bool(
         MetricList(lambda: clients.get("cloudwatch")).similar(METRIC).problem
     ),

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError, ConnectTimeoutError
 from structlog.testing import capture_logs
 
 from controller.adapters.aws.clients import Clients
-from controller.adapters.iam.caller import caller_arn
+from controller.adapters.iam import caller_arn
 from controller.errors import UsageError
 
 ARN = "arn:aws:sts::123456789012:assumed-role/Admin/jo"

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from controller.adapters.iam.caller import NotSimulatedError, decisions
-from controller.adapters.iam.permission import Job
+from controller.adapters.iam import Job, NotSimulatedError, decisions
 from tests.e2e.role import make_role, of
 from tests.support.emulator import Emulator
 from tests.support.iam_evaluator import LEADING_KEYS, AccessRequest, allows

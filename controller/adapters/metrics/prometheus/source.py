@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from math import ceil, inf, isfinite
 from typing import Final, TypeAlias
 
-from controller.adapters.iam.permission import (
+from controller.adapters.iam import (
     METRIC_JOBS,
     PARAMETERS_KEY,
     SECRETS_KEY,

@@ -24,7 +24,7 @@ from controller.adapters.aws.clients import (
     code_of,
     error_text,
 )
-from controller.adapters.iam.permission import TABLE, TRAFFIC_JOBS, Job, Permission
+from controller.adapters.iam import TABLE, TRAFFIC_JOBS, Job, Permission
 from controller.adapters.stores.dynamodb.items import FIX, FORMAT, LOWER, OWNER, Attribute, Item
 from controller.adapters.stores.dynamodb.writes import (
     MOST_BYTES,

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from controller.adapters.aws.clients import AWS_ERRORS, StrangeAnswerError, code_of, error_text
 from controller.adapters.cloudformation import as_yaml
-from controller.adapters.iam.permission import TABLE, Job, Permission
+from controller.adapters.iam import TABLE, Job, Permission
 from controller.core.units import duration_text
 from controller.errors import StoreError
 from controller.ports.clock import Clock
