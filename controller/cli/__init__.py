@@ -70,7 +70,7 @@ GROUPS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "iam": ("tools.iam.verb", "Print the least-privilege IAM policy of a role."),
         "monitoring": ("tools.monitoring.verb", "Make a dashboard and alarms for a policy."),
         "permanent": ("tools.permanent.verb", "Print how 100% becomes permanent."),
-        "record": ("tools.record.verb", "Record what AWS answers here, without secrets."),
+        "record": ("tools.record", "Record what AWS answers here, without secrets."),
         "schema": (
             "tools.schema",
             "Print the JSON Schema of a policy, or of the JSON of a verb.",

@@ -45,7 +45,7 @@ from controller.tools.metrics.verb import MetricsData
 from controller.tools.monitoring.verb import MonitoringChange, MonitoringRemoval
 from controller.tools.permanent.verb import PermanentData
 from controller.tools.plan.verb import PlanData
-from controller.tools.record.verb import RecordingData
+from controller.tools.record import RecordingData
 from controller.tools.rehearse.verb import RehearseData
 from controller.tools.replay.replay import Replay
 from controller.tools.report.verb import ReportData

@@ -12,7 +12,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 import controller.tools.doctor.verb
-import controller.tools.record.verb
+import controller.tools.record
 from controller.adapters.aws.clients import Clients
 from controller.adapters.recorder.recorder import RecordedCall
 from controller.cli import VERBS, command_of
@@ -226,7 +226,7 @@ def printed(
 
         monkeypatch.setattr(Clients, "get", client)
         monkeypatch.setattr(controller.tools.doctor.verb, "live_doctor", _doctor)
-        monkeypatch.setattr(controller.tools.record.verb, "record_account", _record)
+        monkeypatch.setattr(controller.tools.record, "record_account", _record)
         urls = [f"sqlite:///{tmp_path_factory.mktemp(one) / 'a.db'}" for one in ("one", "other")]
         monkeypatch.setenv("ROLLOUTCTL_STORE", urls[0])
         desk.world.clock.advance(20 * MINUTE)
