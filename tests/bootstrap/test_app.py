@@ -8,8 +8,8 @@ from controller.bootstrap import app as bootstrap
 from controller.errors import UsageError
 from controller.immutable import replace
 from controller.process.settings import DynamoDbLocation, Settings, SqliteLocation
-from controller.tools.store.compose import make_store
 from controller.tools.store.copy import migration
+from controller.tools.store.verb import make_store
 from tests.support.core import Phase, State
 from tests.support.emulator import Emulator
 from tests.support.rollouts import NOON, a_rollout, a_state, with_entry

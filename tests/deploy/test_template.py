@@ -20,7 +20,7 @@ from controller.process import logging
 from controller.process.settings import EGRESS_PROXY, PRIVATE_HOSTS, DynamoDbLocation, read_egress
 from controller.tools.iam import policy_document as iam
 from controller.tools.monitoring.wanted_stack import desired_monitoring
-from controller.tools.store.compose import template
+from controller.tools.store.verb import cloudformation_of
 from tests.deploy.stack import TEMPLATE, filters, resources
 from tests.deploy.stack import template as read
 from tests.deploy.switch import pages, value
@@ -55,7 +55,7 @@ def test_it_is_deployed_without_a_bucket() -> None:
 
 
 def test_the_table_is_the_one_that_store_init_makes() -> None:
-    expected = YAML(typ="safe").load(template(DynamoDbLocation("rollouts")))["Resources"][
+    expected = YAML(typ="safe").load(cloudformation_of(DynamoDbLocation("rollouts")))["Resources"][
         "Rollouts"
     ]
     ours = read()["Resources"]["Rollouts"]

@@ -28,7 +28,7 @@ from controller.ports.store import Exposure, Exposures, Store
 from controller.process.settings import Settings
 from controller.tools.doctor.checks import Doctor, channel_tests
 from controller.tools.iam.policy_document import Job, aws_location, iam_policy
-from controller.tools.monitoring.compose import deployed, open_stack
+from controller.tools.monitoring.verb import deployed, open_stack
 
 _WRITING: Final = re.compile(r"(?!dynamodb:)[a-z]+:(Update|Modify)\w+")
 

@@ -7,18 +7,20 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
+from botocore.handlers import json_decode_template_body
 
+from controller.adapters.cloudformation import Stack, as_yaml
+from controller.bootstrap.account import AwsAccount, real_account
 from controller.cli import options, streams
 from controller.cli.call import CommandContext, load_policy
 from controller.cli.result import Result
 from controller.core.units import count_text
 from controller.errors import RolloutError, UsageError
 from controller.immutable import Immutable
-from controller.ports.monitoring import Change
+from controller.ports.monitoring import Change, Deployed
 from controller.render.page import lines_page
-from controller.tools.monitoring.compose import as_yaml, open_stack
 from controller.tools.monitoring.resources import Monitoring
-from controller.tools.monitoring.template import template_of
+from controller.tools.monitoring.template import differing_resources, template_of
 from controller.tools.monitoring.wanted_stack import desired_monitoring, monitoring_of
 
 _EMAIL: Final = re.compile(r"[^\s@\"<>]{1,64}@[A-Za-z0-9.-]{1,255}")
@@ -174,3 +176,34 @@ def _desired(call: CommandContext, policy: Path, emails: Iterable[str]) -> Monit
     except RolloutError as error:
         streams.note(f"the dashboard shows no rollout: {error}")
         return desired_monitoring(loaded, emails)
+
+
+# --- The stack on the account ---------------------------------------------------------------------
+
+
+def open_stack(policy: str, account: AwsAccount | None = None) -> Stack:
+    """Return the monitoring stack of a policy, by name, on the account of the AWS variables.
+
+    Raises UsageError when there is no region, or no credentials.
+    """
+    account = account or real_account()
+    client = account.client("cloudformation")
+    # Without this, botocore parses a template that an operator wrote as JSON, which its own
+    # model declares as text.
+    decoding = "after-call.cloudformation.GetTemplate"
+    client.meta.events.unregister(decoding, json_decode_template_body)
+    return Stack(client, account.clock, policy)
+
+
+def deployed(stack: Stack, monitoring: Monitoring) -> Deployed | None:
+    """Return the deployed stack, compared with `monitoring`; None when there is none.
+
+    Raises MonitoringError and UsageError.
+    """
+    existing = stack.find()
+    if existing is None or existing.empty:
+        return None
+    template = template_of(monitoring, existing.template)
+    arn_prefix = existing.id.partition(":stack/")[0].replace(":cloudformation:", ":sns:")
+    topic = f"{arn_prefix}:{stack.name}" if "Topic" in template["Resources"] else ""
+    return Deployed(existing.status, differing_resources(template, existing.template), topic)

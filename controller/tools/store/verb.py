@@ -4,14 +4,16 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 import click
 
+from controller.bootstrap.account import real_account
 from controller.bootstrap.app import open_store
 from controller.cli import options
 from controller.cli.call import CommandContext
 from controller.cli.result import Result
+from controller.core import stored_formats
 from controller.core.message import ANY_POLICY, RecipientList
 from controller.core.policy.model import POLICY_NAME_PATTERN
 from controller.errors import PolicyError, UsageError
@@ -19,11 +21,9 @@ from controller.immutable import Immutable
 from controller.policy_file import yaml_file
 from controller.policy_file.mistake import PolicyMistake
 from controller.policy_file.rules import load_rules, stored_rules
-from controller.process.settings import DynamoDbLocation
+from controller.process.settings import DynamoDbLocation, SqliteLocation, StoreLocation
 from controller.safe_text import printable_block
 from controller.tools.store.check import check
-from controller.tools.store.compose import make_store
-from controller.tools.store.compose import template as template_of
 from controller.tools.store.copy import copy
 from controller.tools.store.upgrade import upgrade
 
@@ -91,7 +91,7 @@ def init(call: CommandContext, template: bool) -> Result:
     location = call.read_settings().store
     created = None if template else make_store(location)
     is_table = isinstance(location, DynamoDbLocation)
-    body = template_of(location) if is_table or template else None
+    body = cloudformation_of(location) if is_table or template else None
     lines = []
     if created is not None:
         message = f"store {location.url} {'is created' if created else 'exists already'}"
@@ -237,3 +237,45 @@ def recipient_lines(recipients: RecipientList) -> Iterator[str]:
         yield f"{key}:" if resources else f"{key}: []"
         for resource in resources:
             yield f"  - {resource if _RESOURCE.fullmatch(resource) else json.dumps(resource)}"
+
+
+# --- A store is made, and described by a template -------------------------------------------------
+
+
+def make_store(place: StoreLocation) -> bool:
+    """Create the store at `place`; return False when it exists.
+
+    Raises StoreError when it cannot be created, or something else is there.
+    """
+    match place:
+        case SqliteLocation():
+            from controller.adapters.stores.sqlite import SqliteStore
+            from controller.adapters.stores.sqlite.file import store_errors
+
+            with store_errors(place.path, "make the store"):
+                new = not place.path.exists()
+            with SqliteStore(place.path):
+                return new
+        case DynamoDbLocation(table=table):
+            from controller.adapters.stores.dynamodb import DynamoDbStore
+            from controller.adapters.stores.dynamodb.table import create_table
+
+            account = real_account()
+            client = account.client("dynamodb")
+            if new := create_table(client, table, account.clock):
+                DynamoDbStore(client, table).set_format(stored_formats.NEWEST)
+            return new
+        case unreachable:
+            assert_never(unreachable)
+
+
+def cloudformation_of(place: StoreLocation) -> str:
+    """Return the CloudFormation template of the table at `place`. Raises UsageError for a file."""
+    if isinstance(place, SqliteLocation):
+        raise UsageError(
+            f"{place.path} is a file, which no template makes; name a table: "
+            "--store dynamodb://TABLE"
+        )
+    from controller.adapters.stores.dynamodb.table import template
+
+    return template(place.table)

@@ -15,9 +15,9 @@ from controller.errors import MonitoringError, UsageError
 from controller.immutable import replace
 from controller.ports.clock import Clock
 from controller.ports.monitoring import TAG
-from controller.tools.monitoring.compose import open_stack
 from controller.tools.monitoring.resources import Monitoring
 from controller.tools.monitoring.template import template_of
+from controller.tools.monitoring.verb import open_stack
 from controller.tools.monitoring.wanted_stack import desired_monitoring
 from controller.tools.simulation.clock import VirtualClock
 from tests.adapters.cloudformation.fake_cloudformation import NOON, FakeCloudFormation
