@@ -7,7 +7,7 @@ import pytest
 
 from controller.adapters.iam import decisions
 from controller.operations.checks import CheckLevel
-from controller.tools.doctor.compose import permissions_check
+from controller.tools.doctor.verb import permissions_check
 from tests.aws_facts.published import facts
 
 ROLE: Final = "arn:aws:iam::123456789012:role/tick"

@@ -12,7 +12,7 @@ import pytest
 from controller.adapters.aws.clients import Clients
 from controller.adapters.iam import CallerIdentity, NotSimulatedError
 from controller.errors import Exit
-from controller.tools.doctor import compose as doctor
+from controller.tools.doctor import verb as doctor
 from controller.tools.simulation.world import CALLER, World
 from tests.adapters.cloudformation.fake_cloudformation import FakeCloudFormation
 from tests.cli.conftest import CliHarness, MakeDesk

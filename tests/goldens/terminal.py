@@ -29,7 +29,7 @@ from controller.bootstrap import account
 from controller.core.units import parse_duration
 from controller.immutable import Immutable
 from controller.policy_file.loader import load
-from controller.tools.doctor import compose as doctor
+from controller.tools.doctor import verb as doctor
 from controller.tools.simulation.scenario.scenario import load_scenario
 from controller.tools.simulation.world import World
 from tests.adapters.cloudformation.fake_cloudformation import FakeCloudFormation

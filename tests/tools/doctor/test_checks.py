@@ -16,7 +16,7 @@ from controller.tools.doctor.checks import (
     stack_check,
     subscription_checks,
 )
-from controller.tools.doctor.compose import clock_check, permissions_check, principal_of
+from controller.tools.doctor.verb import clock_check, permissions_check, principal_of
 from tests.support.cases import cases
 from tests.support.core import AlarmReading, AlarmState, TargetReading, UpdateStatus
 from tests.support.rollouts import NOON, a_rollout
