@@ -25,9 +25,9 @@ from controller.tools.backtest.play import BacktestSetup
 from controller.tools.backtest.run import run_backtest, wider_bounds
 from controller.tools.rehearse.compose import rehearsal
 from controller.tools.rehearse.rehearsal import RehearsalOutcome, rehearse
-from controller.tools.report.compose import report_of
 from controller.tools.report.html import report_html
 from controller.tools.report.report import RolloutHistory
+from controller.tools.report.verb import report_of
 from tests.docs import rollback_picture
 from tests.support.backtests import rows_of, shop, subject_of
 from tests.support.browser import Browser, chromium, open_browser

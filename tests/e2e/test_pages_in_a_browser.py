@@ -17,9 +17,9 @@ from controller.tools.backtest.play import BacktestSetup
 from controller.tools.backtest.run import run_backtest
 from controller.tools.rehearse.compose import rehearsal
 from controller.tools.rehearse.rehearsal import rehearse
-from controller.tools.report.compose import report_of
 from controller.tools.report.html import report_html
 from controller.tools.report.report import RolloutHistory
+from controller.tools.report.verb import report_of
 from tests.cli.test_report import LADDER
 from tests.support.backtests import rows_of, shop, subject_of
 from tests.support.browser import Browser, axe_core, chromium, open_browser

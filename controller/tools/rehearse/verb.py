@@ -346,9 +346,9 @@ def _write_report(
 ) -> None:
     """Write the report of a rehearsal; its latencies are read from the simulated world."""
     from controller.bootstrap.account import write_page  # Jinja2: for pages alone
-    from controller.tools.report.compose import report_of
     from controller.tools.report.html import report_html
     from controller.tools.report.report import RolloutHistory
+    from controller.tools.report.verb import report_of
 
     report = report_of(RolloutHistory(outcome.rollout, outcome.entries), outcome.ended, metrics)
     write_page(place, report_html(report, scenario=scenario))
