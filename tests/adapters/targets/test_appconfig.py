@@ -10,8 +10,7 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 
 from controller.adapters.targets import appconfig_configuration
-from controller.adapters.targets.appconfig import AppConfigTarget
-from controller.adapters.targets.appconfig_finder import find_target
+from controller.adapters.targets.appconfig import AppConfigTarget, find_target
 from controller.core.observation import UpdateStatus
 from controller.core.policy.targets.appconfig import AppConfigFlag
 from controller.errors import (

@@ -48,7 +48,7 @@ class AppConfigFlag(TargetSpec):
         "than `cache`, and for callers that reach the new path without the flag"
     )
     split_caveat: ClassVar[str] = "a flag key that few callers share"
-    drafted_by: ClassVar[str] = "controller.adapters.targets.appconfig_finder:find_target"
+    drafted_by: ClassVar[str] = "controller.adapters.targets.appconfig:find_target"
     init_options: ClassVar[Mapping[str, str]] = {
         "environment": "An environment of AppConfig, by its ARN.",
         "profile": "Its configuration profile. Default: the only one, or pick one.",
