@@ -9,6 +9,7 @@ from typing import Final
 
 import click
 
+from controller.bootstrap.account import write_page
 from controller.cli import follow, options, streams
 from controller.cli.call import CommandContext
 from controller.cli.follow import PollSchedule
@@ -131,9 +132,9 @@ def status(
     with call.store_session() as store:
         now = schedule.clock.now()
         if place is not None:
-            from controller.cli.status_page import write_status_page  # Jinja2: for pages
+            from controller.render.html.status import status_page  # Jinja2: for pages
 
-            write_status_page(store, now, place, reports=reports or "")
+            write_page(place, status_page(store, now, place, reports=reports or ""))
             gc.collect()  # what was loaded for the page, a third of the memory of 1,000 rollouts
         if rollout is None:
             chosen = _Chosen(store, include_finished, wanted)

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import click
 
-from controller.bootstrap.account import real_account
+from controller.bootstrap.account import real_account, write_page
 from controller.bootstrap.app import App
 from controller.cli import options, streams
 from controller.cli.call import CommandContext, policy_name
@@ -201,9 +201,9 @@ def policy_names(policies: Sequence[str]) -> Sequence[str]:
 def refresh_status_page(app: App, names: Sequence[str]) -> None:
     """Write the page of all rollouts, or of `names`; whatever is wrong with it stops no tick."""
     try:
-        from controller.cli.status_page import write_status_page  # Jinja2: for pages alone
+        from controller.render.html.status import status_page  # Jinja2: for pages alone
 
         place, now = settings.parse_page_place(app.status_page), app.runner.clock.now()
-        write_status_page(app.runner.store, now, place, app.clients, names)
+        write_page(place, status_page(app.runner.store, now, place, names), app.clients)
     except Exception as error:  # noqa: BLE001 - the rollouts of this tick are done
         log.error("status_page_failed", problem=str(error) or type(error).__name__)

@@ -1,6 +1,6 @@
 """The rollouts of a store as one page: those that need an operator first."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -9,13 +9,48 @@ from controller.core.notice_rules import ConditionKind
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import count_text
 from controller.core.words.notices import with_fix
-from controller.operations.overview import Overview
-from controller.render.html.pages import page, tone
+from controller.operations.overview import Overview, load_overview
+from controller.ports.store import Store
+from controller.process.settings import FilePage, PageLocation
+from controller.render.html.pages import page, report_file, tone
 from controller.render.overview import overview_row, worst_first
 
 _TEMPLATE: Final = Path(__file__).with_name("status.html")
 # So many rollouts have a card, the most urgent first; each other one is a row of a table.
 MOST_CARDS: Final = 50
+
+
+def status_page(
+    store: Store,
+    now: datetime,
+    place: PageLocation,
+    names: Collection[str] = (),
+    reports: str = "",
+) -> str:
+    """Return the page of the rollouts of `store`, which is to be at `place`. Raises StoreError.
+
+    names: only rollouts of these names; empty: of all.
+    reports: the folder of reports that the page links, a URL or relative to it; empty: none.
+    """
+
+    def link(rollout: Rollout) -> str:
+        return _report_link(rollout, reports, place)
+
+    return status_html(load_overview(store, now, names), now, link)
+
+
+def _report_link(rollout: Rollout, reports: str, place: PageLocation) -> str:
+    """Return where the page links the report of `rollout`; empty where that is known to be absent.
+
+    A report beside a file can be seen from here, others cannot.
+    """
+    if not reports:
+        return ""
+    name = report_file(rollout)
+    link = f"{reports.rstrip('/')}/{name}"
+    if reports.startswith("https://") or not isinstance(place, FilePage):
+        return link
+    return link if (place.path.parent / reports / name).is_file() else ""
 
 
 def status_html(
