@@ -181,7 +181,7 @@ def _fail(text: str, status: Exit, as_json: bool, code: str = "") -> int:
     """
     streams.error(text, code)
     if as_json:
-        from controller.cli.result import ErrorData, print_json
+        from controller.cli.call import ErrorData, print_json
 
         error, *details = text.split("\n")
         print_json("error", ErrorData(error, details, int(status)))

@@ -4,8 +4,7 @@ import click
 from click.shell_completion import get_completion_class
 
 from controller.cli import options
-from controller.cli.call import CommandContext
-from controller.cli.result import Result
+from controller.cli.call import CommandContext, Result
 from controller.immutable import Immutable
 
 _SHELLS = ("bash", "zsh", "fish")

@@ -5,9 +5,8 @@ from collections.abc import Iterator, Sequence
 import click
 
 from controller.cli import options, streams
-from controller.cli.call import CommandContext
+from controller.cli.call import CommandContext, Result
 from controller.cli.follow import PollSchedule, is_complete, poll, poll_options
-from controller.cli.result import Result
 from controller.core.history import Entry, digest_problem
 from controller.core.rollout import Rollout
 from controller.errors import Exit, UsageError

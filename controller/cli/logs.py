@@ -13,9 +13,8 @@ import click
 from controller.bootstrap.account import real_account
 from controller.bootstrap.direct_target import application_logs
 from controller.cli import options, streams
-from controller.cli.call import CommandContext, is_policy_file, load_policy
+from controller.cli.call import CommandContext, Result, is_policy_file, load_policy
 from controller.cli.follow import PollSchedule, poll_options
-from controller.cli.result import Result
 from controller.core.units import clock_text, count_text, from_unix
 from controller.errors import UsageError
 from controller.flag import CANARY, STABLE

@@ -11,8 +11,7 @@ from typing import Any, Final
 import click
 
 from controller.cli import options, streams
-from controller.cli.call import CommandContext
-from controller.cli.result import Result
+from controller.cli.call import CommandContext, Result
 from controller.core.events import Command, Verb
 from controller.errors import UsageError
 from controller.immutable import Immutable

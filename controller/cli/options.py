@@ -11,8 +11,7 @@ from typing import Any, Final, Generic, TypeVar
 import click
 from msgspec.structs import fields
 
-from controller.cli.call import CommandContext, policy_name
-from controller.cli.result import Result, report
+from controller.cli.call import CommandContext, Result, policy_name, report
 from controller.core.notice_rules import ConditionKind
 from controller.core.rollout import Phase
 from controller.core.units import format_duration, parse_duration

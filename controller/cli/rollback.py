@@ -19,8 +19,7 @@ from controller.bootstrap.rollback_without_store import (
     write_zero_first,
 )
 from controller.cli import options, streams
-from controller.cli.call import CommandContext, is_policy_file, load_policy
-from controller.cli.result import Result
+from controller.cli.call import CommandContext, Result, is_policy_file, load_policy
 from controller.core.rollout import Phase, Rollout
 from controller.engine import exit_status
 from controller.engine.isolation import problem_of

@@ -9,8 +9,7 @@ import click
 
 from controller.bootstrap.direct_target import direct_target
 from controller.cli import options, streams
-from controller.cli.call import CommandContext, is_policy_file, load_policy
-from controller.cli.result import Result
+from controller.cli.call import CommandContext, Result, is_policy_file, load_policy
 from controller.core.observation import UpdateStatus
 from controller.core.policy import TargetSpec
 from controller.core.words.next_action import ways_out_of_drift

@@ -11,9 +11,8 @@ import click
 
 from controller.bootstrap.app import App
 from controller.cli import follow, options, streams
-from controller.cli.call import CommandContext, is_policy_file, load_policy
+from controller.cli.call import CommandContext, Result, is_policy_file, load_policy
 from controller.cli.operator_verbs import REQUIRED_REASON
-from controller.cli.result import Result
 from controller.core.decision import Alert
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import format_duration

@@ -11,9 +11,8 @@ import click
 
 from controller.bootstrap.account import write_page
 from controller.cli import follow, options, streams
-from controller.cli.call import CommandContext
+from controller.cli.call import CommandContext, Result
 from controller.cli.follow import PollSchedule
-from controller.cli.result import Result
 from controller.core.history import SnapshotChangedError
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import clock_text, count_text, format_duration

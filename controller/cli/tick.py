@@ -11,8 +11,7 @@ import click
 from controller.bootstrap.account import real_account, write_page
 from controller.bootstrap.app import App
 from controller.cli import options, streams
-from controller.cli.call import CommandContext, policy_name
-from controller.cli.result import Result, report
+from controller.cli.call import CommandContext, Result, policy_name, report
 from controller.core.policy.model import POLICY_NAME_PATTERN
 from controller.core.visit_order import Shard
 from controller.engine import telemetry

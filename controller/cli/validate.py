@@ -8,8 +8,7 @@ from typing import Annotated, Final, Literal, NamedTuple
 import click
 
 from controller.cli import options, streams
-from controller.cli.call import CommandContext
-from controller.cli.result import Result
+from controller.cli.call import CommandContext, Result
 from controller.core.units import count_text
 from controller.errors import Exit, Flaw, PolicyError, UsageError, flaw_lines
 from controller.immutable import Immutable

@@ -9,8 +9,7 @@ import click
 from controller.bootstrap.account import real_account
 from controller.bootstrap.direct_target import verifier as live_verifier
 from controller.cli import options
-from controller.cli.call import CommandContext, is_policy_file
-from controller.cli.result import Result
+from controller.cli.call import CommandContext, Result, is_policy_file
 from controller.core.observation import TargetReading, UnreadableTarget
 from controller.core.rollout import Rollout
 from controller.errors import NoStoreError, StoreError, UsageError

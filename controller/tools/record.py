@@ -20,8 +20,7 @@ from controller.adapters.recorder.calls import (
 from controller.adapters.recorder.recorder import RecordedCall, Recorder
 from controller.bootstrap.account import AwsAccount, real_account, store_at
 from controller.cli import options
-from controller.cli.call import CommandContext
-from controller.cli.result import Result
+from controller.cli.call import CommandContext, Result
 from controller.core.units import count_text
 from controller.errors import NoStoreError, UsageError
 from controller.immutable import Immutable, plain_data

@@ -21,10 +21,9 @@ import click
 from msgspec.structs import fields
 
 from controller.cli import options
-from controller.cli.call import CommandContext
+from controller.cli.call import CommandContext, ErrorData, Result
 from controller.cli.completion import CompletionData
 from controller.cli.logs import LogsData
-from controller.cli.result import ErrorData, Result
 from controller.cli.rollback import BareRollbackData, RequestedRollbackData, RollbackData
 from controller.cli.set_weight import SetWeightData
 from controller.cli.start import RunData, StartData
@@ -168,7 +167,7 @@ def output_schema(name: str) -> dict[str, Any]:
 
 
 def _with_head(schema: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return the schema of a document with the keys that `cli/result.py` adds to it."""
+    """Return the schema of a document with the keys that `cli/call.py` adds to it."""
     head = {"const": f"{name}/1", "description": "Name and version of the schema of this document."}
     would = {"would": _WOULD} if name in _DRY_RUN else {}
     return {

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from controller.cli import options, streams
-from controller.cli.call import CommandContext, load_policy
-from controller.cli.result import Result
+from controller.cli.call import CommandContext, Result, load_policy
 from controller.core.policy import Policy
 from controller.core.units import format_duration, parse_duration, parse_percent
 from controller.errors import Exit, UsageError

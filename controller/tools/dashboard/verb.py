@@ -13,9 +13,8 @@ import click
 from controller.bootstrap.account import Clients, real_account
 from controller.bootstrap.app import author, live_app
 from controller.cli import options
-from controller.cli.call import CommandContext, log_problems
+from controller.cli.call import CommandContext, Result, log_problems
 from controller.cli.options import words
-from controller.cli.result import Result
 from controller.core.events import Command, Verb
 from controller.core.observation import MetricQuery, Series, Span
 from controller.engine.execute import TickOutcome

@@ -21,8 +21,7 @@ from controller.adapters.iam import (
 from controller.adapters.notifiers.sns import Subscribers
 from controller.bootstrap.account import AwsAccount, real_account, store_at
 from controller.cli import options
-from controller.cli.call import CommandContext, load_policy
-from controller.cli.result import Result
+from controller.cli.call import CommandContext, Result, load_policy
 from controller.cli.streams import Progress
 from controller.cli.verify import checks_page
 from controller.core.message import Severity

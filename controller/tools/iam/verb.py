@@ -10,8 +10,7 @@ from typing import Any, Final
 import click
 
 from controller.cli import options
-from controller.cli.call import CommandContext, load_policy
-from controller.cli.result import Result
+from controller.cli.call import CommandContext, Result, load_policy
 from controller.core.policy import Policy
 from controller.core.policy.field_types import AwsLocation
 from controller.errors import UsageError

@@ -15,8 +15,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from controller.cli import options
-from controller.cli.call import CommandContext
-from controller.cli.result import Result
+from controller.cli.call import CommandContext, Result
 from controller.core.policy.model import POLICY_NAME_PATTERN
 from controller.errors import RolloutError, UsageError
 from controller.immutable import replace

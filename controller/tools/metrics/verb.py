@@ -8,8 +8,7 @@ import click
 
 from controller.bootstrap.account import real_account
 from controller.cli import follow, options, streams
-from controller.cli.call import CommandContext, is_policy_file, newest_rollout
-from controller.cli.result import Result
+from controller.cli.call import CommandContext, Result, is_policy_file, newest_rollout
 from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.policy import Policy
 from controller.core.units import (

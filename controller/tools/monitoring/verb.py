@@ -12,8 +12,7 @@ from botocore.handlers import json_decode_template_body
 from controller.adapters.cloudformation import Stack, as_yaml
 from controller.bootstrap.account import AwsAccount, real_account
 from controller.cli import options, streams
-from controller.cli.call import CommandContext, load_policy
-from controller.cli.result import Result
+from controller.cli.call import CommandContext, Result, load_policy
 from controller.core.units import count_text
 from controller.errors import RolloutError, UsageError
 from controller.immutable import Immutable

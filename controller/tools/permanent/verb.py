@@ -6,8 +6,7 @@ from typing import Final
 import click
 
 from controller.cli import options, streams
-from controller.cli.call import CommandContext, is_policy_file, load_policy, newest_rollout
-from controller.cli.result import Result
+from controller.cli.call import CommandContext, Result, is_policy_file, load_policy, newest_rollout
 from controller.core.policy import Policy
 from controller.core.policy.kind_registry import load
 from controller.core.rollout import Phase, Rollout

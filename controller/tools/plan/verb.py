@@ -10,8 +10,7 @@ import click
 from controller.bootstrap.account import real_account
 from controller.bootstrap.app import App
 from controller.cli import options
-from controller.cli.call import CommandContext, load_policy, newest_rollout
-from controller.cli.result import Result
+from controller.cli.call import CommandContext, Result, load_policy, newest_rollout
 from controller.core.judge.criterion_judge import judge_of
 from controller.core.judge.evidence import BaselineMeasurement, FixStart
 from controller.core.policy import Policy

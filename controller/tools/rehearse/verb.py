@@ -14,8 +14,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from controller.cli import options
-from controller.cli.call import CommandContext, load_policy
-from controller.cli.result import Result
+from controller.cli.call import CommandContext, Result, load_policy
 from controller.cli.streams import Progress
 from controller.core.history import Entry, finding_of
 from controller.core.judge.findings import Verdict

@@ -5,8 +5,7 @@ from collections.abc import Iterable, Iterator
 import click
 
 from controller.cli import options
-from controller.cli.call import CommandContext
-from controller.cli.result import Result
+from controller.cli.call import CommandContext, Result
 from controller.core.history import digest_problem
 from controller.core.units import clock_text, count_text
 from controller.errors import Exit

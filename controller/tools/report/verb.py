@@ -12,8 +12,7 @@ import click
 
 from controller.bootstrap.account import real_account, write_page
 from controller.cli import options
-from controller.cli.call import CommandContext
-from controller.cli.result import Result
+from controller.cli.call import CommandContext, Result
 from controller.core.judge.queries import gate_query_plan
 from controller.core.judge.series import WindowCounts, query, series_key
 from controller.core.observation import MetricQuery, QueryStatus, Series, Span

@@ -12,8 +12,7 @@ import click
 
 from controller.bootstrap.account import real_account
 from controller.cli import options, streams
-from controller.cli.call import CommandContext
-from controller.cli.result import Result
+from controller.cli.call import CommandContext, Result
 from controller.core.history import SnapshotChangedError, recorded_state
 from controller.core.repeated_state import check_state
 from controller.core.rollout import Rollout

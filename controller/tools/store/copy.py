@@ -12,8 +12,7 @@ import click
 
 from controller.bootstrap.account import real_account, store_at
 from controller.cli import options, streams
-from controller.cli.call import CommandContext, policy_name
-from controller.cli.result import Result
+from controller.cli.call import CommandContext, Result, policy_name
 from controller.core.history import Entry, broken_link
 from controller.core.rollout import Phase, Rollout
 from controller.core.transitions.rollback import ROLLBACK_GUARD

@@ -12,8 +12,7 @@ import click
 from controller.bootstrap.account import real_account
 from controller.bootstrap.app import open_store
 from controller.cli import options
-from controller.cli.call import CommandContext
-from controller.cli.result import Result
+from controller.cli.call import CommandContext, Result
 from controller.core import stored_formats
 from controller.core.history import SnapshotChangedError
 from controller.core.rollout import Rollout
