@@ -138,7 +138,7 @@ def _click_command(row: _Row) -> click.Command:
         with call.app_session() as app:
             rollout_id = call.rollout_id(app.runner.store, rollout)
             if command.verb in _OVERRIDES:
-                from controller.operations.rules import check_command  # it loads a YAML parser
+                from controller.policy_file.rules import check_command  # it loads a YAML parser
 
                 check_command(app.runner.store, command)
             visit = app.runner.run_command(rollout_id, command)

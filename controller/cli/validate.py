@@ -12,9 +12,8 @@ from controller.cli.call import CommandContext, Result
 from controller.core.units import count_text
 from controller.errors import Exit, Flaw, PolicyError, UsageError, flaw_lines
 from controller.immutable import Immutable
-from controller.operations.rules import ask_text, rules_of
 from controller.policy_file.loader import load_with_sources
-from controller.policy_file.rules import Rules, flaws_of
+from controller.policy_file.rules import Rules, ask_text, flaws_of, rules_of
 from controller.policy_file.schema import FieldHelp, explain_field
 from controller.policy_file.template import Inherited
 from controller.ports.json_view import whole

@@ -21,7 +21,7 @@ from controller.engine.execute import TickOutcome
 from controller.errors import MetricsError, UsageError
 from controller.immutable import Immutable
 from controller.operations.history import known_entries
-from controller.operations.rules import check_command
+from controller.policy_file.rules import check_command
 from controller.ports.clock import Clock
 from controller.ports.metrics import MetricSource
 from controller.ports.store import Store

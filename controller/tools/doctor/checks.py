@@ -22,7 +22,7 @@ from controller.immutable import Immutable
 from controller.operations.checks import Check, fail, ok, warn
 from controller.operations.live_checks.live_checks import LiveChecks
 from controller.operations.live_checks.target import read_target
-from controller.operations.rules import ask_text, flaw_texts, rules_of
+from controller.policy_file.rules import ask_text, flaw_texts, rules_of
 from controller.ports.clock import Clock
 from controller.ports.metrics import AlarmSource
 from controller.ports.monitoring import Deployed, Subscription

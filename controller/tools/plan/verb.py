@@ -23,7 +23,6 @@ from controller.immutable import Immutable, picked, replace
 from controller.operations.history import limited_exposure
 from controller.operations.live_checks.target import paid_reads_checks
 from controller.operations.recorded.exposure import Exposure
-from controller.operations.rules import start_refusals
 from controller.operations.start.start import (
     StartRequest,
     check_start,
@@ -31,6 +30,7 @@ from controller.operations.start.start import (
     resolve_for_start,
 )
 from controller.policy_file.loader import load_with_sources
+from controller.policy_file.rules import start_refusals
 from controller.policy_file.template import Inherited
 from controller.ports.json_view import json_number
 from controller.render.history import ExposureData, exposure_data, exposure_text
