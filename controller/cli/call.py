@@ -15,9 +15,9 @@ from controller.core.policy import Policy
 from controller.core.rollout import Rollout
 from controller.errors import Exit, StoreError, UnknownRolloutError, UsageError
 from controller.immutable import Immutable
-from controller.operations.account_defaults import resolve_policy
 from controller.ports.json_view import Count, document_parts
 from controller.ports.store import Store
+from controller.ports.target import resolve_policy
 from controller.process import logging, settings, signals
 from controller.render.page import Page, paragraph
 from controller.safe_text import escaped_lines

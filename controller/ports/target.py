@@ -9,9 +9,10 @@ from datetime import timedelta
 from typing import Final, Protocol, TypeAlias
 
 from controller.core.observation import TargetReading, UnreadableTarget
-from controller.core.policy import TargetSpec
+from controller.core.policy import Policy, TargetSpec
 from controller.core.policy.kind_registry import KindError
 from controller.core.policy.targets import TARGETS
+from controller.core.rollout import Rollout
 from controller.errors import TargetError, UsageError, WriteRefusedError
 from controller.immutable import Immutable
 from controller.ports.account import Account
@@ -158,6 +159,19 @@ class ObservedTarget(InspectableTarget, Protocol):
 _OBSERVED: Final = "rolloutctl only observes this kind of target; set it where its weight is moved"
 
 TargetFactory: TypeAlias = Callable[[TargetSpec], InspectableTarget]
+
+
+def resolve_policy(policy: Policy, targets: TargetFactory, newest: Rollout | None = None) -> Policy:
+    """Return `policy` with what it leaves to the account: as a start now would store it.
+
+    newest: the newest rollout of the policy, which may know a version that the account no longer
+        shows.
+    Raises UsageError where the account has nothing to roll out, and what `Target.read` raises.
+    """
+    target = policy.target
+    if target.unresolved:
+        target = targets(target).resolved(None if newest is None else newest.policy.target)
+    return policy.resolved(target)
 
 
 # --- Before there is a policy ---------------------------------------------------------------------

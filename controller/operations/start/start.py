@@ -20,11 +20,10 @@ from controller.engine.hooks import ConsentHooks, start_calls
 from controller.engine.tick import Runner
 from controller.errors import RolledBackError, TargetError, UsageError
 from controller.immutable import Immutable, replace
-from controller.operations.account_defaults import resolve_policy
 from controller.operations.start.baselines import clear_of_canary_at, windows_before_canary
 from controller.operations.start.preflight import Preflight, live_step, preflight
 from controller.policy_file.rules import Act, start_refusals
-from controller.ports.target import InspectableTarget
+from controller.ports.target import InspectableTarget, resolve_policy
 
 _RETRY_WITH_FILE = "with a changed policy file: rolloutctl retry FILE --reason TEXT"
 _HOW_TO_CHANGE_POLICY = "Roll it back, and then: rolloutctl retry POLICY --reason TEXT"
