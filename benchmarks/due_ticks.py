@@ -20,7 +20,7 @@ from controller.immutable import Immutable
 from controller.operations.start.start import StartRequest, start
 from controller.policy_file.loader import load
 from controller.process import logging
-from controller.tools.rehearse.compose import rehearsal
+from controller.tools.rehearse.rehearsal import rehearsal
 
 METRIC_READ: Final = 0.01e-3  # US dollars by GetMetricData
 _MINUTE: Final = timedelta(minutes=1)

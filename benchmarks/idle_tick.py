@@ -36,7 +36,7 @@ from controller.immutable import Immutable, field, replace
 from controller.operations.start.start import StartRequest, start
 from controller.policy_file.loader import load
 from controller.process import logging
-from controller.tools.rehearse.compose import RehearsalSetup, rehearsal
+from controller.tools.rehearse.rehearsal import RehearsalSetup, rehearsal
 
 POLICY: Final = Path(__file__).resolve().parents[1] / "policies" / "execution-api.yaml"
 EARLY: Final = timedelta(minutes=10)  # after the start

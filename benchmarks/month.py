@@ -29,8 +29,7 @@ from controller.immutable import Immutable
 from controller.operations.start.start import StartRequest, start
 from controller.policy_file.loader import load
 from controller.process import logging
-from controller.tools.rehearse.compose import RehearsalSetup, rehearsal
-from controller.tools.rehearse.rehearsal import ticks_to_next_change
+from controller.tools.rehearse.rehearsal import RehearsalSetup, rehearsal, ticks_to_next_change
 
 POLICY: Final = Path(__file__).resolve().parents[1] / "policies" / "execution-api.yaml"
 AGES: Final = (timedelta(hours=3), timedelta(days=1), timedelta(days=7), timedelta(days=28.8))

@@ -23,7 +23,7 @@ from controller.immutable import Immutable
 from controller.operations.start.start import StartRequest, start
 from controller.policy_file.loader import loads
 from controller.process import logging
-from controller.tools.rehearse.compose import RehearsalSetup, rehearsal
+from controller.tools.rehearse.rehearsal import RehearsalSetup, rehearsal
 
 TASK_START: Final = timedelta(seconds=40)  # Fargate: 20 to 60 s with a small image
 ALARM_AFTER: Final = timedelta(seconds=60)  # at most, from a datapoint to the evaluation after it

@@ -21,8 +21,7 @@ from typing import Any
 
 from controller.policy_file.loader import load
 from controller.process import logging
-from controller.tools.rehearse.compose import rehearsal
-from controller.tools.rehearse.rehearsal import rehearse
+from controller.tools.rehearse.rehearsal import rehearsal, rehearse
 
 ROOT = Path(__file__).resolve().parents[1]
 # The time that each rehearsal may take, in seconds.

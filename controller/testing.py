@@ -21,8 +21,7 @@ from controller.immutable import Immutable
 from controller.policy_file.loader import load, loads
 from controller.ports.target import InspectableTarget
 from controller.process import logging
-from controller.tools.rehearse.compose import rehearsal, simulated_account
-from controller.tools.rehearse.rehearsal import RehearsalOutcome
+from controller.tools.rehearse.rehearsal import RehearsalOutcome, rehearsal, simulated_account
 from controller.tools.rehearse.rehearsal import rehearse as play
 from controller.tools.simulation.clock import VirtualClock
 from controller.tools.simulation.fakes.errors import client_error

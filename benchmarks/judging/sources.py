@@ -48,8 +48,7 @@ from controller.core.rollout import Rollout
 from controller.immutable import replace
 from controller.ports.metrics import MetricSource
 from controller.process import logging
-from controller.tools.rehearse.compose import RehearsalSetup, rehearsal
-from controller.tools.rehearse.rehearsal import rehearse
+from controller.tools.rehearse.rehearsal import RehearsalSetup, rehearsal, rehearse
 from controller.tools.simulation.histogram import STEP, Distribution
 from controller.tools.simulation.request_draws import draw_latencies
 from tests.support.accounts import OneClientAccount

@@ -18,8 +18,7 @@ from controller.policy_file.loader import load
 from controller.process import logging
 from controller.render.page import Line, layout, line_text
 from controller.render.rollout_page import rollout_page
-from controller.tools.rehearse.compose import rehearsal
-from controller.tools.rehearse.rehearsal import rehearse
+from controller.tools.rehearse.rehearsal import rehearsal, rehearse
 from tests.support.core import Rollout
 
 ROOT: Final = Path(__file__).parents[2]

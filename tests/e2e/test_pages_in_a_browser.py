@@ -15,8 +15,7 @@ from controller.tools.backtest.html import backtest_html
 from controller.tools.backtest.page import Backtest
 from controller.tools.backtest.play import BacktestSetup
 from controller.tools.backtest.run import run_backtest
-from controller.tools.rehearse.compose import rehearsal
-from controller.tools.rehearse.rehearsal import rehearse
+from controller.tools.rehearse.rehearsal import rehearsal, rehearse
 from controller.tools.report.html import report_html
 from controller.tools.report.report import RolloutHistory
 from controller.tools.report.verb import report_of

@@ -17,7 +17,7 @@ from controller.immutable import Immutable
 from controller.operations.start.start import StartRequest, start
 from controller.policy_file.loader import load
 from controller.process import logging
-from controller.tools.rehearse.compose import rehearsal
+from controller.tools.rehearse.rehearsal import rehearsal
 from tests.support.core import Command, Notice, Phase, Rollout, Verb
 from tests.support.deep_rows import deep_after
 from tests.support.shipped import POLICIES

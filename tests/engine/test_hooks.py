@@ -17,8 +17,7 @@ from controller.errors import DeliveryError, UsageError
 from controller.operations.start.start import StartRequest, start
 from controller.ports.notify import HookCall
 from controller.process import logging
-from controller.tools.rehearse.compose import rehearsal
-from controller.tools.rehearse.rehearsal import rehearse
+from controller.tools.rehearse.rehearsal import rehearsal, rehearse
 from tests.support.core import (
     Command,
     Consent,

@@ -14,7 +14,7 @@ from controller.core.message import DELIVERY_TIMEOUT, RecipientList
 from controller.engine.slices import TickResult
 from controller.errors import Exit, StoreError, UsageError
 from controller.ports.store import Store
-from controller.tools.rehearse.compose import FakeInbox, ScriptedHooks
+from controller.tools.rehearse.rehearsal import FakeInbox, ScriptedHooks
 from tests.support.core import Command, Reason, Verb
 from tests.support.deep_rows import FILE_AND_TABLE
 from tests.support.stage import (

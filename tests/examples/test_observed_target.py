@@ -23,7 +23,7 @@ from controller.policy_file.loader import loads
 from controller.ports.account import Account
 from controller.ports.target import ObservedTarget
 from controller.testing import account_of, installed
-from controller.tools.rehearse.compose import RehearsalSetup, rehearsal
+from controller.tools.rehearse.rehearsal import RehearsalSetup, rehearsal
 from tests.examples.dynamodb_flag import DynamoDbFlag, FlagItem
 from tests.examples.test_dynamodb_flag import POLICY, an_item
 

@@ -17,8 +17,7 @@ from controller.engine.exit_status import of_rehearsal
 from controller.immutable import Immutable
 from controller.policy_file.loader import load
 from controller.process.settings import DynamoDbLocation, StoreLocation
-from controller.tools.rehearse.compose import rehearsal
-from controller.tools.rehearse.rehearsal import rehearse
+from controller.tools.rehearse.rehearsal import rehearsal, rehearse
 from tests.chaos.dynamodb import InstantClock
 from tests.chaos.event_log import (
     Notification,

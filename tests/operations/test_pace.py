@@ -9,8 +9,7 @@ import pytest
 from controller.core.policy import Policy
 from controller.policy_file.loader import load
 from controller.process import logging
-from controller.tools.rehearse.compose import rehearsal
-from controller.tools.rehearse.rehearsal import RehearsalOutcome, rehearse
+from controller.tools.rehearse.rehearsal import RehearsalOutcome, rehearsal, rehearse
 from tests.support.deep_rows import deep_after
 
 POLICIES = Path(__file__).parents[2] / "policies"

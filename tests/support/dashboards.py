@@ -18,7 +18,7 @@ from controller.tools.dashboard.feed import Feed
 from controller.tools.dashboard.server import LOOPBACK, DashboardServer
 from controller.tools.dashboard.site import Button, Site, rollout_path
 from controller.tools.dashboard.verb import report_maker
-from controller.tools.rehearse.compose import simulated_account
+from controller.tools.rehearse.rehearsal import simulated_account
 from tests.support.pages import Page, read_page
 from tests.support.stage import Stage
 

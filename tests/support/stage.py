@@ -18,7 +18,7 @@ from controller.immutable import Immutable, replace
 from controller.operations.live_checks import metrics
 from controller.operations.start.start import StartRequest, start
 from controller.ports.store import Store
-from controller.tools.rehearse.compose import simulated_account
+from controller.tools.rehearse.rehearsal import simulated_account
 from controller.tools.simulation.fakes.errors import AwsResponse, Proceed, apply_outage
 from controller.tools.simulation.scenario.scenario import Scenario
 from controller.tools.simulation.world import World

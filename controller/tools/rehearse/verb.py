@@ -42,8 +42,7 @@ from controller.render.pipeline import junit_text, markdown_page
 from controller.render.rollout_data import CriterionRow, criteria_data
 from controller.render.rollout_page import criteria_table
 from controller.render.rollout_texts import PHASE_TONES
-from controller.tools.rehearse.compose import rehearsal
-from controller.tools.rehearse.rehearsal import RehearsalOutcome
+from controller.tools.rehearse.rehearsal import RehearsalOutcome, rehearsal
 from controller.tools.rehearse.rehearsal import rehearse as play
 
 # A weekday tells less time than this apart.

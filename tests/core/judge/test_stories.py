@@ -24,8 +24,7 @@ from controller.core.rollout import Rollout
 from controller.immutable import replace
 from controller.policy_file.loader import load
 from controller.process import logging
-from controller.tools.rehearse.compose import rehearsal
-from controller.tools.rehearse.rehearsal import RehearsalOutcome, rehearse
+from controller.tools.rehearse.rehearsal import RehearsalOutcome, rehearsal, rehearse
 from tests.support.shipped import POLICIES
 
 RPM, LATE = 600, 8 * 60  # six hours into 100%

@@ -13,7 +13,7 @@ from controller.operations.checks import Check, CheckLevel
 from controller.operations.live_checks.requests import unanswered_checks
 from controller.operations.start.start import check_start
 from controller.policy_file.loader import load
-from controller.tools.rehearse.compose import rehearsal
+from controller.tools.rehearse.rehearsal import rehearsal
 from tests.support.cases import cases
 from tests.support.core import Policy, QueryStatus, Series
 

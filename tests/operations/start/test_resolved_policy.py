@@ -12,7 +12,7 @@ from controller.operations.start.baselines import baseline_requests
 from controller.operations.start.start import StartRequest, retry, start
 from controller.policy_file.loader import load
 from controller.process import logging
-from controller.tools.rehearse.compose import RehearsalSetup, rehearsal
+from controller.tools.rehearse.rehearsal import RehearsalSetup, rehearsal
 from controller.tools.simulation.lambda_alias import SimulatedLambdaAlias
 from tests.support.core import Phase, Rollout
 from tests.support.shipped import POLICIES
