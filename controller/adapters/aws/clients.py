@@ -204,6 +204,31 @@ class Clients:
             self.throttled += code in _THROTTLING_CODES
 
 
+# --- listings -----------------------------------------------------------------------------------
+
+# How Lambda asks for the next page, and answers where it is.
+MARKERS: Final = ("Marker", "NextMarker")
+
+
+def pages(
+    call: Callable[..., Mapping[str, Any]],
+    most: int,
+    token: tuple[str, str] = ("NextToken", "NextToken"),
+    **request: Any,
+) -> Iterator[Mapping[str, Any]]:
+    """Yield the pages of a listing, `most` at most; an empty page may not be the last one.
+
+    token: what the request and the answer call the place of the next page. Raises what boto3 does.
+    """
+    asked, answered = token
+    for _ in range(most):
+        page = call(**request)
+        yield page
+        if not page.get(answered):
+            return
+        request[asked] = page[answered]
+
+
 # --- errors -------------------------------------------------------------------------------------
 
 _CONFLICT_STATUSES: Final = (409, 412)

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from botocore.exceptions import ParamValidationError
 
-from controller.adapters.aws.clients import AWS_ERRORS, code_of, error_text, is_denied
+from controller.adapters.aws.clients import AWS_ERRORS, code_of, error_text, is_denied, pages
 from controller.adapters.iam import (
     ALARMS,
     ANY,
@@ -212,16 +212,6 @@ def _metric_stat(identity: str, query: MetricQuery) -> dict[str, Any]:
     }
 
 
-def _pages(call: Callable[..., Mapping[str, Any]], **request: Any) -> Iterator[Mapping[str, Any]]:
-    """Yield the pages of an answer, `PAGES` at most."""
-    for _ in range(PAGES):
-        page = call(**request)
-        yield page
-        if not page.get("NextToken"):
-            return
-        request["NextToken"] = page["NextToken"]
-
-
 # --- Alarms ---------------------------------------------------------------------------------------
 
 ALARMS_PER_CALL: Final = 100
@@ -259,11 +249,10 @@ class CloudWatchAlarms:
 
     def _read(self, alarms: Sequence[str]) -> dict[str, AlarmReading]:
         names = list(dict.fromkeys(alarm_name(alarm) for alarm in alarms))
-        client = self._open_client()
-        pages = _pages(client.describe_alarms, AlarmNames=names, AlarmTypes=_ALARM_TYPES)
+        call = self._open_client().describe_alarms
         described = {
             one.get("AlarmName"): one
-            for page in pages
+            for page in pages(call, PAGES, AlarmNames=names, AlarmTypes=_ALARM_TYPES)
             for one in (*page.get("MetricAlarms", ()), *page.get("CompositeAlarms", ()))
         }
         return {alarm: _reading(alarm, described.get(alarm_name(alarm))) for alarm in alarms}
@@ -326,7 +315,7 @@ class MetricList:
         return MetricListing(_dimensions(listed))
 
     def _list(self, **filters: Any) -> Iterator[Mapping[str, Any]]:
-        for page in _pages(self._open_client().list_metrics, **filters):
+        for page in pages(self._open_client().list_metrics, PAGES, **filters):
             yield from page.get("Metrics", ())
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
-from controller.adapters.aws.clients import AWS_ERRORS, code_of, error_text
+from controller.adapters.aws.clients import AWS_ERRORS, code_of, error_text, pages
 from controller.adapters.iam import ALARM_TOPIC, TOPIC, TRAFFIC_JOBS, Job, Permission
 from controller.core.message import TEST, Message
 from controller.core.policy import Channel
@@ -127,18 +127,14 @@ class Subscribers:
 
     def of(self, topic: str) -> Iterator[Subscription]:
         """Yield the subscriptions of a topic, by its ARN. Raises MonitoringError."""
-        request = {"TopicArn": topic}
-        for _ in range(SUBSCRIPTION_PAGES):
-            try:
-                page = self._client.list_subscriptions_by_topic(**request)
-            except AWS_ERRORS as error:
-                what = f"the subscriptions of {topic.rpartition(':')[2]} could not be read"
-                doing = f"{what} (sns:ListSubscriptionsByTopic)"
-                raise MonitoringError(error_text(doing, error), code=code_of(error)) from error
-            yield from map(_subscription, page.get("Subscriptions", ()))
-            if not page.get("NextToken"):
-                return
-            request["NextToken"] = page["NextToken"]
+        call = self._client.list_subscriptions_by_topic
+        try:
+            for page in pages(call, SUBSCRIPTION_PAGES, TopicArn=topic):
+                yield from map(_subscription, page.get("Subscriptions", ()))
+        except AWS_ERRORS as error:
+            what = f"the subscriptions of {topic.rpartition(':')[2]} could not be read"
+            doing = f"{what} (sns:ListSubscriptionsByTopic)"
+            raise MonitoringError(error_text(doing, error), code=code_of(error)) from error
 
 
 def _subscription(entry: Mapping[str, str]) -> Subscription:

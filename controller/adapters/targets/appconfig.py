@@ -11,7 +11,7 @@ appconfig_configuration.py.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from controller.adapters.aws.clients import AWS_ERRORS, code_of, error_text
+from controller.adapters.aws.clients import AWS_ERRORS, code_of, error_text, pages
 from controller.adapters.iam import METRIC_JOBS, Job, Permission
 from controller.adapters.targets.appconfig_configuration import (
     PAGES,
@@ -305,14 +305,9 @@ def _items(
     operation: str, method: Callable[..., Mapping[str, Any]], request: Mapping[str, str]
 ) -> Iterator[Mapping[str, Any]]:
     """Yield what a call lists, page by page. Raises TargetError."""
-    request = dict(request)
-    for _ in range(PAGES):
-        try:
-            page = method(**request)
-        except AWS_ERRORS as error:
-            text = error_text(f"nothing was listed (appconfig:{operation})", error)
-            raise TargetError(text, code=code_of(error)) from error
-        yield from page.get("Items", ())
-        if not page.get("NextToken"):
-            return
-        request["NextToken"] = page["NextToken"]
+    try:
+        for page in pages(method, PAGES, **request):
+            yield from page.get("Items", ())
+    except AWS_ERRORS as error:
+        text = error_text(f"nothing was listed (appconfig:{operation})", error)
+        raise TargetError(text, code=code_of(error)) from error

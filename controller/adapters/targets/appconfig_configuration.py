@@ -22,6 +22,7 @@ from controller.adapters.aws.clients import (
     code_of,
     error_text,
     is_transient,
+    pages,
     redact,
 )
 from controller.adapters.iam import METRIC_JOBS, TRAFFIC_JOBS, Permission
@@ -355,13 +356,8 @@ class HostedConfiguration(Resource[ConfigurationState]):
 
     def _listed_versions(self, method: Any) -> Iterator[Mapping[str, Any]]:
         """Yield the versions of the profile, without their documents."""
-        request = dict[str, Any](self.profile)
-        for _ in range(PAGES):
-            page = method(**request)
+        for page in pages(method, PAGES, **self.profile):
             yield from page.get("Items", ())
-            if not page.get("NextToken"):
-                return
-            request["NextToken"] = page["NextToken"]
 
     def _description(self, weight: int | str = "") -> str:
         return f"rolloutctl: {self._target.setting} {weight}"

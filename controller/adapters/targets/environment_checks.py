@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, Final, TypeAlias
 
-from controller.adapters.aws.clients import AWS_ERRORS, code_of, error_text
+from controller.adapters.aws.clients import AWS_ERRORS, MARKERS, code_of, error_text, pages
 from controller.adapters.iam import FUNCTION, Job, Permission
 from controller.adapters.targets.weight_variables import ENVIRONMENT_BYTES, Pair, environment_bytes
 from controller.ports.target import NameWarning, Obstacle
@@ -75,15 +75,16 @@ def _configuration(client: Any, function: str, pair: Pair) -> Iterator[Obstacle]
 
 
 def _provisioned(client: Any, function: str, _pair: Pair) -> Iterator[Obstacle]:
-    pages = _pages(client.list_provisioned_concurrency_configs, function)
-    if any(page.get("ProvisionedConcurrencyConfigs") for page in pages):
+    call = client.list_provisioned_concurrency_configs
+    listed = pages(call, PAGES_READ, MARKERS, FunctionName=function)
+    if any(page.get("ProvisionedConcurrencyConfigs") for page in listed):
         text = f"{function} has provisioned concurrency: callers use a published version"
         yield Obstacle(fatal=True, text=text, remedy=_USE_LATEST)
 
 
 def _aliases(client: Any, function: str, _pair: Pair) -> Iterator[Obstacle]:
-    pages = _pages(client.list_aliases, function)
-    names = [alias.get("Name", "") for page in pages for alias in page.get("Aliases", ())]
+    listed = pages(client.list_aliases, PAGES_READ, MARKERS, FunctionName=function)
+    names = [alias.get("Name", "") for page in listed for alias in page.get("Aliases", ())]
     if names:
         more = ", ..." if len(names) > NAMES_SHOWN else ""
         text = (
@@ -91,17 +92,6 @@ def _aliases(client: Any, function: str, _pair: Pair) -> Iterator[Obstacle]:
             "gets a published version and does not see a change of $LATEST"
         )
         yield Obstacle(fatal=False, text=text)
-
-
-def _pages(call: Callable[..., Mapping[str, Any]], function: str) -> Iterator[Mapping[str, Any]]:
-    """Yield the pages of a listing; an empty page may not be the last one."""
-    request = {"FunctionName": function}
-    for _ in range(PAGES_READ):
-        page = call(**request)
-        yield page
-        if not page.get("NextMarker"):
-            return
-        request["Marker"] = page["NextMarker"]
 
 
 _Check: TypeAlias = Callable[[Any, str, Pair], Iterator[Obstacle]]

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol, TypeAlias
 
-from controller.adapters.aws.clients import AWS_ERRORS, code_of, error_text
+from controller.adapters.aws.clients import AWS_ERRORS, MARKERS, code_of, error_text, pages
 from controller.adapters.iam import ANY, Job, Permission
 from controller.adapters.targets.lambda_env import LambdaFunction, open_target
 from controller.adapters.targets.weight_variables import Pair
@@ -71,19 +71,13 @@ class FunctionInventory:
         self._client = client
 
     def functions(self) -> FunctionList:
-        names: list[str] = []
-        request: dict[str, str] = {}
         try:
-            for _ in range(PAGES):
-                page = self._client.list_functions(**request)
-                names += (one["FunctionName"] for one in page.get("Functions", ()))
-                if not page.get("NextMarker"):
-                    return FunctionList(sorted(names))
-                request = {"Marker": page["NextMarker"]}
+            listed = list(pages(self._client.list_functions, PAGES, MARKERS))
         except AWS_ERRORS as error:
             text = error_text("the functions could not be listed (lambda:ListFunctions)", error)
             raise TargetError(text, code=code_of(error)) from error
-        return FunctionList(sorted(names), complete=False)
+        names = sorted(one["FunctionName"] for page in listed for one in page.get("Functions", ()))
+        return FunctionList(names, complete=not listed[-1].get("NextMarker"))
 
     def variables(self, function: str) -> FunctionVariables:
         found = LambdaFunction(self._client, function, Pair("", None)).read().variables
