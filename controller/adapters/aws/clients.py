@@ -214,6 +214,7 @@ def pages(
     call: Callable[..., Mapping[str, Any]],
     most: int,
     token: tuple[str, str] = ("NextToken", "NextToken"),
+    /,
     **request: Any,
 ) -> Iterator[Mapping[str, Any]]:
     """Yield the pages of a listing, `most` at most; an empty page may not be the last one.
