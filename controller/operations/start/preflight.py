@@ -9,14 +9,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from math import ceil
 
-from controller.core.judge.criterion_judge import CriterionJudge, judges_of
+from controller.core.judge.criterion_judge import judges_of
 from controller.core.judge.evidence import BaselineMeasurement, FixStart, StepInterval
 from controller.core.judge.findings import Finding
 from controller.core.judge.gate import Evidence, judge_gate
 from controller.core.judge.queries import aligned_span, queries_for
 from controller.core.judge.sequential_evidence import SequentialEvidence
 from controller.core.observation import AlarmState, TargetReading
-from controller.core.policy import Criterion, Policy
+from controller.core.policy import Policy
 from controller.core.stats.combined_tests import SequentialState
 from controller.core.units import MINUTE_S, ceil_to
 from controller.core.words.findings import sentence_of
@@ -290,7 +290,9 @@ def _failures(
     judges = list(judges_of(policy, policy.criteria, {}))
     queries = queries_for(judges)
     closed = policy.settled_end(now)
-    begins = {one.name: closed - _look_back_s(one) for one in judges}
+    # Each is evaluated over a time that is long enough for it to fail.
+    look_backs = {one.name: max(_LOOK_BACK, one.look_back or _LOOK_BACK) for one in judges}
+    begins = {name: closed - int(one.total_seconds()) for name, one in look_backs.items()}
     span = aligned_span(queries.values(), min(begins.values()), closed)
     since = _last_exposure_end(runner, policy, reading)
     answers = runner.observer.metrics.read(queries.values(), span)
@@ -331,8 +333,3 @@ def _last_exposure_end(runner: Runner, policy: Policy, reading: TargetReading) -
     ends = (end for _, _, end in exposures if end is not None)
     last = max(ends, default=None)
     return 0 if last is None else ceil_to(ceil((last + policy.warmup).timestamp()), MINUTE_S)
-
-
-def _look_back_s(judge: CriterionJudge[Criterion]) -> int:
-    """Return how many seconds back a criterion is evaluated: long enough for it to fail."""
-    return int(max(_LOOK_BACK, judge.look_back or _LOOK_BACK).total_seconds())

@@ -13,7 +13,7 @@ from typing import Final
 from urllib.parse import urlencode
 
 from controller.adapters.http.request import HttpsError, post
-from controller.adapters.metrics.prometheus.samples import Answer, RawSeries, read_answer
+from controller.adapters.metrics.prometheus.samples import RawSeries, read_answer
 from controller.core.policy.sources.prometheus import PrometheusSource
 from controller.errors import DeliveryError, MetricsError
 from controller.immutable import Immutable
@@ -157,16 +157,13 @@ def _check_status(status: int) -> None:
 def _result(status: int, text: bytes) -> Result:
     answer = read_answer(text)
     if status != 200 or answer.status != "success":
-        raise MetricsError(_refusal(status, answer))
+        reason = printable(" ".join(answer.error.split()))[:_MOST_REASON]
+        kind = printable(answer.error_type)[:30]
+        raise MetricsError(f"it answered {status}, {kind}: {reason}")
     data = answer.data
     if data is None or data.result_type not in ("matrix", "vector"):
         raise MetricsError("its result is no series")
     return Result(tuple(data.result), tuple(answer.warnings))
-
-
-def _refusal(status: int, answer: Answer) -> str:
-    reason = printable(" ".join(answer.error.split()))[:_MOST_REASON]
-    return f"it answered {status}, {printable(answer.error_type)[:30]}: {reason}"
 
 
 def _unpacked(body: bytes) -> bytes:
