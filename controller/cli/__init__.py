@@ -69,7 +69,7 @@ GROUPS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         ),
         "iam": ("tools.iam.verb", "Print the least-privilege IAM policy of a role."),
         "monitoring": ("tools.monitoring.verb", "Make a dashboard and alarms for a policy."),
-        "permanent": ("tools.permanent.verb", "Print how 100% becomes permanent."),
+        "permanent": ("tools.permanent", "Print how 100% becomes permanent."),
         "record": ("tools.record", "Record what AWS answers here, without secrets."),
         "schema": (
             "tools.schema",

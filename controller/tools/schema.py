@@ -42,7 +42,7 @@ from controller.tools.iam.verb import IamData
 from controller.tools.init.draft import InitData
 from controller.tools.metrics.verb import MetricsData
 from controller.tools.monitoring.verb import MonitoringChange, MonitoringRemoval
-from controller.tools.permanent.verb import PermanentData
+from controller.tools.permanent import PermanentData
 from controller.tools.plan.verb import PlanData
 from controller.tools.record import RecordingData
 from controller.tools.rehearse.verb import RehearseData

@@ -30,7 +30,7 @@ from controller.tools.backtest.faults import parse_fault
 from controller.tools.metrics.expected import metric_views, span_of
 from controller.tools.metrics.gauges import gauges
 from controller.tools.monitoring.wanted_stack import desired_monitoring
-from controller.tools.permanent.verb import permanent_data
+from controller.tools.permanent import permanent_data
 from controller.tools.plan.detection_page import power_page
 from controller.tools.plan.power import power_of
 from controller.tools.report.html import report_html

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from controller.tools.permanent.verb import (
+from controller.tools.permanent import (
     FORMS,
     guide_of,
 )

@@ -58,7 +58,7 @@ class TargetSpec(Model):
         target and the `Account` (ports/account.py).
     simulated_by: the path `module:class` of the `SimulatedTarget` (tools/simulation/target.py);
         empty where there is none, and then no rehearsal is possible.
-    permanent_by: the path of the `Guide` (tools/permanent/guides.py) that says how 100% becomes
+    permanent_by: the path of the `Guide` (tools/permanent) that says how 100% becomes
         permanent; empty where there is none.
     drafted_by: the path of the `Finder` (ports/target.py) of `init`; empty where there is none.
     init_options: the options of `init` that name the target, fields of the model or `version`, with

@@ -53,7 +53,7 @@ class AlbWeights(TargetSpec):
     )
     opened_by: ClassVar[str] = "controller.adapters.targets.alb_weights:open_target"
     simulated_by: ClassVar[str] = "controller.tools.simulation.alb_weights:SimulatedAlbWeights"
-    permanent_by: ClassVar[str] = "controller.tools.permanent.guides:AlbWeightsGuide"
+    permanent_by: ClassVar[str] = "controller.tools.permanent:AlbWeightsGuide"
     resource_word: ClassVar[str] = "rule"
     bypass_hint: ClassVar[str] = (
         "another rule or listener that forwards to one of the target groups, and for callers that "

@@ -41,7 +41,7 @@ class AppConfigFlag(TargetSpec):
     )
     opened_by: ClassVar[str] = "controller.adapters.targets.appconfig:open_target"
     simulated_by: ClassVar[str] = "controller.tools.simulation.appconfig:SimulatedAppConfig"
-    permanent_by: ClassVar[str] = "controller.tools.permanent.guides:AppConfigGuide"
+    permanent_by: ClassVar[str] = "controller.tools.permanent:AppConfigGuide"
     resource_word: ClassVar[str] = "configuration"
     bypass_hint: ClassVar[str] = (
         "functions that read another environment or profile, or keep what they read for longer "

@@ -43,7 +43,7 @@ class LambdaAlias(TargetSpec):
     example: ClassVar[str] = "{kind: lambda-alias, function: checkout, alias: live}"
     opened_by: ClassVar[str] = "controller.adapters.targets.lambda_alias:open_target"
     simulated_by: ClassVar[str] = "controller.tools.simulation.lambda_alias:SimulatedLambdaAlias"
-    permanent_by: ClassVar[str] = "controller.tools.permanent.guides:LambdaAliasGuide"
+    permanent_by: ClassVar[str] = "controller.tools.permanent:LambdaAliasGuide"
     resource_word: ClassVar[str] = "alias"
     bypass_hint: ClassVar[str] = (
         "callers that name a version instead of the alias, and for another alias that has it"

@@ -34,7 +34,7 @@ class LambdaEnv(TargetSpec):
     example: ClassVar[str] = "{kind: lambda-env, function: checkout, percentage: CANARY_PERCENTAGE}"
     opened_by: ClassVar[str] = "controller.adapters.targets.lambda_env:open_target"
     simulated_by: ClassVar[str] = "controller.tools.simulation.lambda_env:SimulatedLambdaEnv"
-    permanent_by: ClassVar[str] = "controller.tools.permanent.guides:LambdaEnvGuide"
+    permanent_by: ClassVar[str] = "controller.tools.permanent:LambdaEnvGuide"
     rollback_options: ClassVar[tuple[str, ...]] = ("function", "percentage", "boolean")
     resource_word: ClassVar[str] = "function"
     runs_code: ClassVar[bool] = True
