@@ -17,7 +17,7 @@ from typing import Any, Final
 from benchmarks.idle_tick import POLICY
 from controller.core.rollout import Phase
 from controller.immutable import Immutable
-from controller.operations.start.start import StartRequest, start
+from controller.operations.start import StartRequest, start
 from controller.policy_file.loader import load
 from controller.process import logging
 from controller.tools.rehearse.rehearsal import rehearsal

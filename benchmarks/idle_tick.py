@@ -33,7 +33,7 @@ from controller.adapters.stores.dynamodb.items import Item, rollout_key, size_of
 from controller.adapters.stores.dynamodb.table import TABLE_DEFINITION, create_table
 from controller.engine.tick import run_ticks
 from controller.immutable import Immutable, field, replace
-from controller.operations.start.start import StartRequest, start
+from controller.operations.start import StartRequest, start
 from controller.policy_file.loader import load
 from controller.process import logging
 from controller.tools.rehearse.rehearsal import RehearsalSetup, rehearsal

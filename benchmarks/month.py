@@ -26,7 +26,7 @@ from controller.core.rollout import Rollout
 from controller.engine.execute import TickOutcome
 from controller.engine.tick import run_ticks
 from controller.immutable import Immutable
-from controller.operations.start.start import StartRequest, start
+from controller.operations.start import StartRequest, start
 from controller.policy_file.loader import load
 from controller.process import logging
 from controller.tools.rehearse.rehearsal import RehearsalSetup, rehearsal, ticks_to_next_change

@@ -20,7 +20,7 @@ from statistics import median
 from typing import Final
 
 from controller.immutable import Immutable
-from controller.operations.start.start import StartRequest, start
+from controller.operations.start import StartRequest, start
 from controller.policy_file.loader import loads
 from controller.process import logging
 from controller.tools.rehearse.rehearsal import RehearsalSetup, rehearsal

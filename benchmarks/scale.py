@@ -36,7 +36,7 @@ from controller.core.policy import Policy
 from controller.core.repeated_state import digest_of_state, repeated_state
 from controller.core.rollout import Rollout
 from controller.immutable import replace
-from controller.operations.start.start import StartRequest, start
+from controller.operations.start import StartRequest, start
 from controller.policy_file.loader import load
 from controller.process import logging
 from controller.tools.simulation.scenario.scenario import load_scenario

@@ -21,9 +21,9 @@ from controller.engine.execute import TickOutcome
 from controller.engine.tick import Runner, is_idle, run_ticks
 from controller.errors import Exit
 from controller.immutable import picked, replace
-from controller.operations.start.start import StartRequest, StartResult
-from controller.operations.start.start import retry as start_again
-from controller.operations.start.start import start as start_rollout
+from controller.operations.start import StartRequest, StartResult
+from controller.operations.start import retry as start_again
+from controller.operations.start import start as start_rollout
 from controller.render.page import Page, Tone, paragraph
 from controller.render.rollout_data import RolloutData, rollout_data
 from controller.render.rollout_page import rollout_page

@@ -15,7 +15,7 @@ from controller.engine.direct_write import shift_and_confirm, wait_for_update
 from controller.engine.tick import Runner
 from controller.errors import TargetError, UsageError
 from controller.immutable import Immutable
-from controller.operations.start.start import load_attempt
+from controller.operations.start import load_attempt
 from controller.policy_file.rules import check_act
 from controller.ports.clock import Clock
 from controller.ports.target import Target

@@ -8,7 +8,7 @@ import pytest
 
 from controller.core.policy import Metric, aws_metrics
 from controller.operations.checks import CheckLevel
-from controller.operations.start.start import check_start
+from controller.operations.start import check_start
 from controller.tools.init.survey import FAMILIES, SourceKind
 from controller.tools.simulation.world import World
 from tests.aws_facts.published import facts

@@ -13,7 +13,7 @@ from controller.core.transitions import announce
 from controller.engine import execute, observe, visitor
 from controller.engine.execute import Executor
 from controller.immutable import replace
-from controller.operations.start import start
+from controller.operations import start
 from tests.chaos.fault_plan import ActorAction, ClockSkew
 from tests.chaos.invariants.persistence import (
     MonotonicTime,

@@ -9,7 +9,7 @@ from controller.core.judge.judgement import Judgement
 from controller.core.rollout import Exposed
 from controller.core.transitions import by_operator, final_watch, rollback
 from controller.immutable import replace
-from controller.operations.start import start as starting
+from controller.operations import start as starting
 from tests.chaos.fault_plan import ActorAction, CallFault, Crash, InjectionPoint, Timing
 from tests.chaos.invariants.operators import (
     NoOperatorOverride,

@@ -12,7 +12,7 @@ from controller.engine.side_by_side import Run, one_by_one
 from controller.engine.tick import Runner
 from controller.errors import Exit, RolloutError, UnknownRolloutError
 from controller.immutable import Immutable
-from controller.operations.start.start import StartRequest, start
+from controller.operations.start import StartRequest, start
 from controller.ports.clock import Clock
 from controller.ports.metrics import MetricSource
 from controller.ports.store import Store

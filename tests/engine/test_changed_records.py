@@ -18,7 +18,7 @@ from controller.core.events import Command, Verb
 from controller.engine.slices import TickResult
 from controller.errors import Exit
 from controller.immutable import Immutable
-from controller.operations.start.start import StartRequest, start
+from controller.operations.start import StartRequest, start
 from tests.chaos.dynamodb import TABLE, on_moto
 from tests.support.record_changes import Change, DynamoDbItems, RawItems, SqliteItems, changes
 from tests.support.stage import Stage, function_with, open_stage, short_policy

@@ -8,7 +8,7 @@ import pytest
 
 from controller.core.policy.criteria import CRITERIA
 from controller.immutable import fields_of
-from controller.operations.start.start import StartRequest, start
+from controller.operations.start import StartRequest, start
 from controller.process import logging
 from controller.render.page import plain_text
 from controller.render.rollout_data import rollout_data

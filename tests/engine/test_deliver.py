@@ -16,7 +16,7 @@ from controller.core.policy import Channel
 from controller.engine.outbox import log_notice
 from controller.engine.time_limits import DELIVERY_LIMIT, LEASE_DURATION
 from controller.errors import DeliveryError, MessageRefusedError, StoreError
-from controller.operations.start.start import StartRequest, start
+from controller.operations.start import StartRequest, start
 from controller.tools.rehearse.rehearsal import ScriptedHooks
 from tests.support.core import (
     Command,

@@ -14,7 +14,7 @@ from controller.core.units import MINUTE_S
 from controller.core.visit_order import FARTHEST
 from controller.errors import Exit
 from controller.immutable import Immutable
-from controller.operations.start.start import StartRequest, start
+from controller.operations.start import StartRequest, start
 from controller.policy_file.loader import load
 from controller.process import logging
 from controller.tools.rehearse.rehearsal import rehearsal

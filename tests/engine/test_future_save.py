@@ -11,7 +11,7 @@ from controller.core.events import Command, Verb
 from controller.core.words.notices import MAX_CLOCK_SKEW
 from controller.errors import Exit
 from controller.immutable import replace
-from controller.operations.start.start import StartRequest, start
+from controller.operations.start import StartRequest, start
 from tests.chaos.dynamodb import on_moto
 from tests.engine.test_owner import HEALTHY, SICK
 from tests.engine.test_stored_state import ticks

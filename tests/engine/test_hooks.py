@@ -14,7 +14,7 @@ from controller.core.message import DELIVERY_TIMEOUT
 from controller.core.policy import Channel, Hook
 from controller.engine.time_limits import CONSENT_LIMIT
 from controller.errors import DeliveryError, UsageError
-from controller.operations.start.start import StartRequest, start
+from controller.operations.start import StartRequest, start
 from controller.ports.notify import HookCall
 from controller.process import logging
 from controller.tools.rehearse.rehearsal import rehearsal, rehearse

@@ -14,7 +14,7 @@ from controller.engine.slices import TickResult
 from controller.engine.time_limits import LEASE_DURATION, TICK_LIMIT
 from controller.errors import Exit, MetricsRefusedError, StoreError
 from controller.immutable import Immutable, replace
-from controller.operations.start.start import StartRequest, start
+from controller.operations.start import StartRequest, start
 from controller.ports.store import Store
 from controller.tools.simulation.fakes.errors import AwsResponse, Proceed, client_error
 from tests.support.core import (

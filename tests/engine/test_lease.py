@@ -19,7 +19,7 @@ from controller.errors import (
     UnknownRolloutError,
     UsageError,
 )
-from controller.operations.start.start import StartRequest, start
+from controller.operations.start import StartRequest, start
 from controller.tools.simulation.fakes.errors import AwsResponse, Proceed
 from tests.support.core import Command, Phase, Reason, Rollout, Verb
 from tests.support.rollouts import with_state

@@ -15,7 +15,7 @@ from controller.engine import time_limits
 from controller.engine.side_by_side import Results, SideBySide, one_by_one
 from controller.errors import LeaseHeldError, MetricsError
 from controller.immutable import Immutable, replace
-from controller.operations.start.start import StartRequest, start
+from controller.operations.start import StartRequest, start
 from controller.process.signals import StoppedError
 from controller.tools.simulation.fakes.errors import AwsResponse, Proceed, client_error
 from tests.support.core import Rollout

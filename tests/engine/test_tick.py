@@ -18,7 +18,7 @@ from controller.engine.tick import Runner
 from controller.engine.time_limits import LEASE_DURATION
 from controller.errors import Exit, MetricsError, StoreError, UsageError
 from controller.immutable import replace
-from controller.operations.start.start import StartRequest, start
+from controller.operations.start import StartRequest, start
 from controller.process import logging
 from controller.tools.simulation.fakes.errors import AwsResponse, Proceed, client_error
 from tests.support.core import (

@@ -18,7 +18,7 @@ from controller.core.words.next_action import next_action
 from controller.engine.execute import TickOutcome
 from controller.engine.exit_status import of_rollback
 from controller.errors import Exit
-from controller.operations.start.start import StartRequest, start
+from controller.operations.start import StartRequest, start
 from controller.policy_file.loader import loads
 from controller.ports.account import Account
 from controller.ports.target import ObservedTarget

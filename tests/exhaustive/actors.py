@@ -15,7 +15,7 @@ from controller.engine.execute import TickOutcome
 from controller.engine.observe import Observer
 from controller.engine.slices import TickResult
 from controller.engine.tick import Runner
-from controller.operations.start.start import StartRequest, StartResult, start
+from controller.operations.start import StartRequest, StartResult, start
 from controller.ports.clock import Clock
 from controller.ports.target import InspectableTarget
 from tests.chaos.event_log import BARE_ROLLBACK, DEPLOY, PERSON, START, TIME

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from controller.errors import RolloutError
-from controller.operations.start.start import StartRequest, start
+from controller.operations.start import StartRequest, start
 from tests.support.core import Command, DriftResolution, Policy, Verb
 from tests.support.stage import WRITE, ActBefore, Stage, a_runner, function_with, open_stage
 from tests.tools.simulation.worlds import FUNCTION, MINUTE, POLICY, scenario

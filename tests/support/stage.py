@@ -16,7 +16,7 @@ from controller.engine.outbox import Announce, log_notice
 from controller.engine.tick import Runner
 from controller.immutable import Immutable, replace
 from controller.operations.live_checks import metrics
-from controller.operations.start.start import StartRequest, start
+from controller.operations.start import StartRequest, start
 from controller.ports.store import Store
 from controller.tools.rehearse.rehearsal import simulated_account
 from controller.tools.simulation.fakes.errors import AwsResponse, Proceed, apply_outage

@@ -23,7 +23,7 @@ from controller.immutable import Immutable, picked, replace
 from controller.operations.history import limited_exposure
 from controller.operations.live_checks.target import paid_reads_checks
 from controller.operations.recorded.exposure import Exposure
-from controller.operations.start.start import (
+from controller.operations.start import (
     StartRequest,
     check_start,
     has_succeeded,

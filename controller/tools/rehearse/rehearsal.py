@@ -31,7 +31,7 @@ from controller.engine.execute import TickOutcome
 from controller.engine.tick import Runner, run_ticks
 from controller.errors import TargetTakenError, UsageError
 from controller.immutable import Immutable, replace
-from controller.operations.start.start import StartRequest, start
+from controller.operations.start import StartRequest, start
 from controller.ports.clock import Clock
 from controller.ports.notify import HookCall
 from controller.ports.store import Store

@@ -15,7 +15,7 @@ from controller.engine.direct_write import lower_and_confirm
 from controller.engine.tick import Runner
 from controller.errors import RolloutError, UsageError
 from controller.immutable import Immutable, replace
-from controller.operations.start.start import StartRequest, StartResult, retry, start
+from controller.operations.start import StartRequest, StartResult, retry, start
 from controller.ports.target import InspectableTarget
 from tests.docs.tables.boxes import COLUMNS, ROLLOUTS
 from tests.docs.tables.observations import ATTESTATION, BAKING, at, rollout_weight

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from controller.operations.checks import CheckLevel
-from controller.operations.start.start import check_start
+from controller.operations.start import check_start
 from tests.support.stage import METRICS, SHORT_POLICY, open_stage, short_policy
 from tests.tools.simulation.worlds import POLICY
 

@@ -11,7 +11,7 @@ import pytest
 from controller.core.observation import MetricQuery, Span
 from controller.operations.checks import Check, CheckLevel
 from controller.operations.live_checks.requests import unanswered_checks
-from controller.operations.start.start import check_start
+from controller.operations.start import check_start
 from controller.policy_file.loader import load
 from controller.tools.rehearse.rehearsal import rehearsal
 from tests.support.cases import cases

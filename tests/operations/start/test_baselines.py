@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from controller.core.units import clock_text
-from controller.operations.start.start import check_start
+from controller.operations.start import check_start
 from tests.support.cases import cases
 from tests.support.stage import SHORT_POLICY, open_stage, short_policy
 from tests.tools.simulation.worlds import MINUTE, POLICY, START

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from controller.errors import UsageError
-from controller.operations.start.start import StartRequest, retry, start
+from controller.operations.start import StartRequest, retry, start
 from controller.tools.replay.replay import replay
 from tests.support.cases import cases
 from tests.support.stage import SHORT_POLICY, Stage, open_stage, short_policy

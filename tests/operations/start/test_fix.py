@@ -11,7 +11,7 @@ from controller.core.policy.criteria import CRITERIA
 from controller.core.rollout import Phase
 from controller.core.words.findings import sentence_of
 from controller.errors import UsageError
-from controller.operations.start.start import StartRequest, check_start, start
+from controller.operations.start import StartRequest, check_start, start
 from controller.testing import installed
 from controller.tools.replay.replay import replay
 from tests.support.cases import cases

@@ -10,7 +10,7 @@ import pytest
 
 from controller.core.observation import MetricQuery, Span
 from controller.immutable import Immutable, replace
-from controller.operations.start.start import check_start, retry
+from controller.operations.start import check_start, retry
 from controller.ports.metrics import MetricSource
 from tests.support.cases import cases
 from tests.support.core import (

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from controller.operations.start.start import check_start
+from controller.operations.start import check_start
 from tests.support.cases import cases
 from tests.support.stage import SHORT_POLICY, open_stage, short_policy
 from tests.tools.simulation.worlds import POLICY

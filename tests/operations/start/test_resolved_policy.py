@@ -8,8 +8,8 @@ import pytest
 from controller.core.judge.leak_check import leak_check_query_plan
 from controller.core.policy.targets.lambda_alias import LambdaAlias
 from controller.errors import RolledBackError, UsageError
+from controller.operations.start import StartRequest, retry, start
 from controller.operations.start.baselines import baseline_requests
-from controller.operations.start.start import StartRequest, retry, start
 from controller.policy_file.loader import load
 from controller.process import logging
 from controller.tools.rehearse.rehearsal import RehearsalSetup, rehearsal

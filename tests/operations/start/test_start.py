@@ -16,7 +16,7 @@ from controller.errors import (
     TargetTakenError,
     UsageError,
 )
-from controller.operations.start.start import StartRequest, check_start, retry, start
+from controller.operations.start import StartRequest, check_start, retry, start
 from controller.tools.simulation.fakes.lambda_ import code_digest
 from tests.support.cases import cases
 from tests.support.core import Live, Phase, Policy, Reason, Rollout, next_action
