@@ -46,7 +46,7 @@ from controller.tools.permanent import PermanentData
 from controller.tools.plan.verb import PlanData
 from controller.tools.record import RecordingData
 from controller.tools.rehearse.verb import RehearseData
-from controller.tools.replay.replay import Replay
+from controller.tools.replay import Replay
 from controller.tools.report.verb import ReportData
 from controller.tools.store.check import CheckedStore
 from controller.tools.store.copy import StoreCopy

@@ -15,7 +15,7 @@ from controller.core.stats.counts import Counts
 from controller.engine.slices import TickResult
 from controller.errors import Exit, StoreError
 from controller.immutable import replace
-from controller.tools.replay.replay import replay
+from controller.tools.replay import replay
 from tests.chaos.dynamodb import on_moto
 from tests.support.core import (
     Entry,

@@ -12,7 +12,7 @@ import pytest
 from controller.policy_file.loader import load
 from controller.process import logging
 from controller.tools.rehearse.rehearsal import RehearsalOutcome, rehearsal, rehearse
-from controller.tools.replay.replay import replay
+from controller.tools.replay import replay
 from controller.tools.replay.verb import replay_lines
 from controller.tools.simulation.fakes.cloudwatch import FinalPeriods
 from controller.tools.simulation.scenario.scenario import load_scenario

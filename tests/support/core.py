@@ -74,7 +74,7 @@ from controller.core.words.findings import sentence_of
 from controller.core.words.next_action import next_action, waits_for
 from controller.engine.outbox import hook_record
 from controller.errors import StoreError, UsageError
-from controller.tools.replay.replay import Replay, replay
+from controller.tools.replay import Replay, replay
 from tests.support.parsed import PolicyProblems, parse
 
 Target: TypeAlias = TargetReading | UnreadableTarget

@@ -11,9 +11,9 @@ from controller.core.units import clock_text, count_text
 from controller.errors import Exit
 from controller.operations.history import load_unverified
 from controller.render.page import Page, Tone, lines_page, paragraph
+from controller.tools.replay import Replay
+from controller.tools.replay import replay as evaluate_again
 from controller.tools.replay.compare import Difference
-from controller.tools.replay.replay import Replay
-from controller.tools.replay.replay import replay as evaluate_again
 
 
 @click.command()

@@ -8,7 +8,7 @@ import pytest
 
 from controller.errors import UsageError
 from controller.operations.start import StartRequest, retry, start
-from controller.tools.replay.replay import replay
+from controller.tools.replay import replay
 from tests.support.cases import cases
 from tests.support.stage import SHORT_POLICY, Stage, open_stage, short_policy
 from tests.tools.simulation.worlds import HOUR, scenario

@@ -13,7 +13,7 @@ from controller.core.words.findings import sentence_of
 from controller.errors import UsageError
 from controller.operations.start import StartRequest, check_start, start
 from controller.testing import installed
-from controller.tools.replay.replay import replay
+from controller.tools.replay import replay
 from tests.support.cases import cases
 from tests.support.stage import SHORT_POLICY, Stage, open_stage, short_policy
 from tests.tools.simulation.worlds import HOUR, scenario
