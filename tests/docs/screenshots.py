@@ -24,8 +24,8 @@ from controller.tools.backtest.page import Backtest
 from controller.tools.backtest.play import BacktestSetup
 from controller.tools.backtest.run import run_backtest, wider_bounds
 from controller.tools.rehearse.rehearsal import RehearsalOutcome, rehearsal, rehearse
+from controller.tools.report import RolloutHistory
 from controller.tools.report.html import report_html
-from controller.tools.report.report import RolloutHistory
 from controller.tools.report.verb import report_of
 from tests.docs import rollback_picture
 from tests.support.backtests import rows_of, shop, subject_of

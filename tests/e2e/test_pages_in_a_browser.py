@@ -16,8 +16,8 @@ from controller.tools.backtest.page import Backtest
 from controller.tools.backtest.play import BacktestSetup
 from controller.tools.backtest.run import run_backtest
 from controller.tools.rehearse.rehearsal import rehearsal, rehearse
+from controller.tools.report import RolloutHistory
 from controller.tools.report.html import report_html
-from controller.tools.report.report import RolloutHistory
 from controller.tools.report.verb import report_of
 from tests.cli.test_report import LADDER
 from tests.support.backtests import rows_of, shop, subject_of

@@ -33,8 +33,8 @@ from controller.tools.monitoring.wanted_stack import desired_monitoring
 from controller.tools.permanent import permanent_data
 from controller.tools.plan.detection_page import power_page
 from controller.tools.plan.power import power_of
+from controller.tools.report import RolloutHistory, criteria_reports, make_report
 from controller.tools.report.html import report_html
-from controller.tools.report.report import RolloutHistory, criteria_reports, make_report
 from controller.tools.simulation.scenario.metric_roles import Identity, roles_of
 from tests.examples.latency_spread import LatencySpread
 from tests.support.core import Policy, Series

@@ -50,8 +50,8 @@ from controller.tools.dashboard.site import (
     rollout_html,
 )
 from controller.tools.plan.page import Plan, PlanAnswer, plan_page
+from controller.tools.report import RolloutHistory, make_report
 from controller.tools.report.html import report_html
-from controller.tools.report.report import RolloutHistory, make_report
 from tests.adapters.notifiers.channels import a_message
 from tests.support.accounts import OneClientAccount
 from tests.support.core import (

@@ -28,8 +28,8 @@ from controller.render.history import weight_change_text
 from controller.render.html.pages import page
 from controller.render.html.status import status_html
 from controller.tools.dashboard.feed import Feed, StoredRollout, View
+from controller.tools.report import RolloutReport
 from controller.tools.report.html import report_html
-from controller.tools.report.report import RolloutReport
 
 
 class Button(StrEnum):

@@ -31,7 +31,7 @@ from controller.render.page import lines_page, paragraph
 from controller.tools.dashboard.feed import Feed, StoredRollout
 from controller.tools.dashboard.server import DashboardServer, Guard
 from controller.tools.dashboard.site import Button, MakeReport, RunAct, Site
-from controller.tools.report.report import RolloutHistory, RolloutReport
+from controller.tools.report import RolloutHistory, RolloutReport
 from controller.tools.report.verb import report_of
 
 _LOOK: Final = timedelta(seconds=1)

@@ -344,8 +344,8 @@ def _write_report(
 ) -> None:
     """Write the report of a rehearsal; its latencies are read from the simulated world."""
     from controller.bootstrap.account import write_page  # Jinja2: for pages alone
+    from controller.tools.report import RolloutHistory
     from controller.tools.report.html import report_html
-    from controller.tools.report.report import RolloutHistory
     from controller.tools.report.verb import report_of
 
     report = report_of(RolloutHistory(outcome.rollout, outcome.entries), outcome.ended, metrics)

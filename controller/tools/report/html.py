@@ -25,7 +25,7 @@ from controller.render.html.chart import Chart, Mark, Shading, chart, share_text
 from controller.render.html.pages import Tile, page, policy_text, tone
 from controller.render.rollout_data import rollout_data
 from controller.render.rollout_texts import rollout_texts, weight_text
-from controller.tools.report.report import (
+from controller.tools.report import (
     MOST_WHOLE,
     CriterionReport,
     Failure,

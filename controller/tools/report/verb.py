@@ -32,13 +32,13 @@ from controller.process.settings import FilePage, PageLocation
 from controller.render.history import ExposureData, exposure_data
 from controller.render.html.pages import report_file
 from controller.safe_text import printable_block
-from controller.tools.report.html import headline, report_html
-from controller.tools.report.report import (
+from controller.tools.report import (
     LatencyReport,
     RolloutHistory,
     RolloutReport,
     make_report,
 )
+from controller.tools.report.html import headline, report_html
 
 # Age up to which CloudWatch keeps values of a period; after 455 days it has none.
 _KEPT: Final = ((60, timedelta(days=15)), (300, timedelta(days=63)), (3_600, timedelta(days=455)))

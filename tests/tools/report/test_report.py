@@ -19,8 +19,8 @@ from controller.operations.recorded.trace import (
     trace,
     trace_of,
 )
+from controller.tools.report import MOST_WHOLE, RolloutHistory, acts, make_report
 from controller.tools.report.html import report_html
-from controller.tools.report.report import MOST_WHOLE, RolloutHistory, acts, make_report
 from tests.support.cases import cases
 from tests.support.core import Entry, Policy, Reason
 from tests.support.rollouts import NOON, a_rollout
