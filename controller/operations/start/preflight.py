@@ -25,7 +25,7 @@ from controller.engine.tick import Runner
 from controller.errors import MetricsError, UsageError
 from controller.immutable import Immutable, replace
 from controller.operations.checks import Check, CheckLevel
-from controller.operations.live_checks.live_checks import (
+from controller.operations.live_checks import (
     CANARY_METRICS,
     METRICS,
     WHOSE_REQUESTS,

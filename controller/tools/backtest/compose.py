@@ -20,7 +20,7 @@ from controller.core.policy import Policy
 from controller.core.units import floor_to, from_unix
 from controller.errors import MetricsError, UsageError
 from controller.operations.checks import CheckLevel
-from controller.operations.live_checks.live_checks import LiveChecks
+from controller.operations.live_checks import LiveChecks
 from controller.ports.metrics import MetricSource
 from controller.tools.backtest.past_metrics import ColumnKey, PastMetrics, Points
 

@@ -20,7 +20,7 @@ from controller.core.units import clock_text, duration_text
 from controller.errors import MonitoringError, NoStoreError, StoreError, UsageError, is_record_error
 from controller.immutable import Immutable
 from controller.operations.checks import Check, fail, ok, warn
-from controller.operations.live_checks.live_checks import LiveChecks
+from controller.operations.live_checks import LiveChecks
 from controller.operations.live_checks.target import read_target
 from controller.policy_file.rules import ask_text, flaw_texts, rules_of
 from controller.ports.clock import Clock

@@ -30,7 +30,7 @@ from controller.core.policy.field_types import AwsLocation
 from controller.errors import NoStoreError, StoreError, TargetError, UsageError
 from controller.immutable import Immutable
 from controller.operations.checks import Check, any_failed, exit_status, fail, ok, warn
-from controller.operations.live_checks.live_checks import LiveChecks
+from controller.operations.live_checks import LiveChecks
 from controller.ports.store import Exposure, Exposures, Store
 from controller.process.settings import Settings
 from controller.tools.doctor.checks import Doctor, channel_tests

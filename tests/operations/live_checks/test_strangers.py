@@ -18,7 +18,7 @@ from controller.core.observation import (
 from controller.core.policy import Metric, Policy
 from controller.core.policy.targets.lambda_alias import LambdaAlias
 from controller.operations.checks import Check, CheckLevel
-from controller.operations.live_checks.live_checks import LiveChecks
+from controller.operations.live_checks import LiveChecks
 from controller.ports.metrics import MetricListing
 from controller.ports.target import NameWarning, Obstacle
 from tests.support.parsed import PolicyProblems, parse

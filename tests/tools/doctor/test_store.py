@@ -10,7 +10,7 @@ from controller.adapters.clock import SystemClock
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.errors import StoreError
 from controller.operations.checks import Check
-from controller.operations.live_checks.live_checks import LiveChecks
+from controller.operations.live_checks import LiveChecks
 from controller.ports.store import Store
 from controller.tools.doctor.checks import Doctor
 from tests.adapters.contracts.store import started
