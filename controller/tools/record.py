@@ -11,13 +11,13 @@ from typing import Any
 import click
 from botocore import __version__ as botocore_version
 
+from controller.adapters.recorder import RecordedCall, Recorder
 from controller.adapters.recorder.calls import (
     record_alias_writes,
     record_function_writes,
     record_reads,
     record_rule_writes,
 )
-from controller.adapters.recorder.recorder import RecordedCall, Recorder
 from controller.bootstrap.account import AwsAccount, real_account, store_at
 from controller.cli import options
 from controller.cli.call import CommandContext, Result

@@ -13,8 +13,8 @@ from botocore.exceptions import ClientError
 from ruamel.yaml import YAML
 
 from controller.adapters.aws.answer_validation import answer_problem, error_problem
+from controller.adapters.recorder import Recorder
 from controller.adapters.recorder.calls import record_alias_writes, record_function_writes
-from controller.adapters.recorder.recorder import Recorder
 from controller.immutable import Immutable
 from controller.tools.simulation.world import World
 from tests.adapters.contracts.routing_benches import ALIAS

@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 import controller.tools.doctor.verb
 import controller.tools.record
 from controller.adapters.aws.clients import Clients
-from controller.adapters.recorder.recorder import RecordedCall
+from controller.adapters.recorder import RecordedCall
 from controller.cli import VERBS, command_of
 from controller.errors import Exit
 from controller.operations.checks import Check, CheckLevel

@@ -24,7 +24,7 @@ from typing import Any, Final
 
 from controller.adapters.aws.clients import AWS_ERRORS, code_of
 from controller.adapters.iam import ANY, Job, Permission
-from controller.adapters.recorder.recorder import MISSING, Answer, Recorder, target_groups
+from controller.adapters.recorder import MISSING, Answer, Recorder, target_groups
 
 _JOBS: Final = {Job.RECORD, Job.RECORD_WRITE}
 _READS: Final = tuple(

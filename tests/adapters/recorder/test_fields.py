@@ -10,7 +10,7 @@ import botocore.session
 import pytest
 
 from controller.adapters.aws.clients import SERVICES
-from controller.adapters.recorder.recorder import FIELDS, Writer
+from controller.adapters.recorder import FIELDS, Writer
 
 START: Final = datetime(2026, 12, 1, tzinfo=UTC)
 SECRET: Final = "pl4nted"

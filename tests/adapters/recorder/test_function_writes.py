@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from controller.adapters.recorder import Recorder
 from controller.adapters.recorder.calls import VARIABLE, record_function_writes
-from controller.adapters.recorder.recorder import Recorder
 from controller.tools.simulation.fakes.errors import Proceed
 from tests.aws_facts.recordings import WithModel
 from tests.tools.simulation.worlds import empty_world

@@ -8,8 +8,8 @@ from boto3.session import Session
 from moto import mock_aws
 
 from controller.adapters.clock import SystemClock
+from controller.adapters.recorder import Recorder
 from controller.adapters.recorder.calls import record_rule_writes
-from controller.adapters.recorder.recorder import Recorder
 from tests.adapters.contracts import alb_benches
 from tests.adapters.contracts.alb_benches import RULE
 from tests.adapters.contracts.alb_weights import LOGIN, AlbBench, forward
