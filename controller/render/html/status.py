@@ -12,7 +12,7 @@ from controller.core.words.notices import with_fix
 from controller.operations.overview import Overview, load_overview
 from controller.ports.store import Store
 from controller.process.settings import FilePage, PageLocation
-from controller.render.html.pages import page, report_file, tone
+from controller.render.html import page, report_file, tone
 from controller.render.overview import overview_row, worst_first
 
 _TEMPLATE: Final = Path(__file__).with_name("status.html")

@@ -26,8 +26,8 @@ from controller.operations.recorded.trace import (
     trace,
 )
 from controller.ports.json_view import document_text
+from controller.render.html import Tile, page, policy_text
 from controller.render.html.chart import Chart, Mark, Shading, chart, share_text
-from controller.render.html.pages import Tile, page, policy_text
 from controller.tools.backtest.faults import Fault
 from controller.tools.backtest.outcome import ENDINGS, Outcome, Run, TimeSpan, rollback_events
 from controller.tools.backtest.page import (

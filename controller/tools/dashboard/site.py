@@ -25,7 +25,7 @@ from controller.engine.isolation import problem_of
 from controller.errors import Exit, RolloutError, UnknownRolloutError, UsageError
 from controller.immutable import Immutable
 from controller.render.history import weight_change_text
-from controller.render.html.pages import page
+from controller.render.html import page
 from controller.render.html.status import status_html
 from controller.tools.dashboard.feed import Feed, StoredRollout, View
 from controller.tools.report import RolloutReport

@@ -21,8 +21,8 @@ from controller.immutable import Immutable, replace
 from controller.operations.recorded.exposure import Exposure
 from controller.ports.json_view import document_text
 from controller.render.history import history_data, weight_change_text
+from controller.render.html import Tile, page, policy_text, tone
 from controller.render.html.chart import Chart, Mark, Shading, chart, share_text
-from controller.render.html.pages import Tile, page, policy_text, tone
 from controller.render.rollout_data import rollout_data
 from controller.render.rollout_texts import rollout_texts, weight_text
 from controller.tools.report import (

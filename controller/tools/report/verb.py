@@ -30,7 +30,7 @@ from controller.ports.json_view import Count
 from controller.ports.metrics import MetricSource
 from controller.process.settings import FilePage, PageLocation
 from controller.render.history import ExposureData, exposure_data
-from controller.render.html.pages import report_file
+from controller.render.html import report_file
 from controller.safe_text import printable_block
 from controller.tools.report import (
     LatencyReport,
