@@ -16,7 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from controller.adapters.aws.clients import AWS_ERRORS, error_text
-from controller.adapters.http.request import HttpsError, NotSentError, post
+from controller.adapters.http import HttpsError, NotSentError, post
 from controller.adapters.iam import HOOK, TRAFFIC_JOBS, Permission
 from controller.core.observation import Consent, HookAnswer
 from controller.core.policy import HttpsHook, LambdaHook, SecretReference

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 
 from pydantic import Field
 
-from controller.adapters.http.request import HttpsError, post
+from controller.adapters.http import HttpsError, post
 from controller.core.observation import MetricQuery, QueryStatus, Series, Span
 from controller.core.policy.notify import Host, SecretField
 from controller.core.policy.sources import SourceSpec

@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from controller.adapters.http.request import HttpsError, host_of, post
+from controller.adapters.http import HttpsError, host_of, post
 from controller.core.message import Message
 from controller.core.policy import Channel, SecretReference
 from controller.core.policy.notify import Host, SecretField

@@ -54,7 +54,7 @@ def datadog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
     """A fake of Datadog's API, on the port of https."""
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate(tmp_path)))
     with host(tmp_path / "localhost.pem") as running:
-        monkeypatch.setattr("controller.adapters.http.request._PORT", running.port)
+        monkeypatch.setattr("controller.adapters.http._PORT", running.port)
         yield running
 
 

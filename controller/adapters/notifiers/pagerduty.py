@@ -20,7 +20,7 @@ from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 from pydantic import Field
 
-from controller.adapters.http.request import HttpsError, post
+from controller.adapters.http import HttpsError, post
 from controller.core.message import TEST, Message, Severity
 from controller.core.policy import Channel, SecretReference
 from controller.core.policy.notify import SecretField

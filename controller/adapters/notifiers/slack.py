@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
-from controller.adapters.http.request import HttpsError, host_of, post
+from controller.adapters.http import HttpsError, host_of, post
 from controller.core.message import Message, Severity
 from controller.core.policy import Channel, SecretReference
 from controller.core.policy.field_types import Form

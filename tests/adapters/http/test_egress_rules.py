@@ -8,7 +8,7 @@ from time import sleep
 
 import pytest
 
-from controller.adapters.http.request import MOST_HEAD, HttpsError, post
+from controller.adapters.http import MOST_HEAD, HttpsError, post
 from controller.ports.account import Egress
 from controller.process.settings import read_egress
 from tests.support.connect_proxy import (

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from controller.adapters.http.request import HttpsError, post
+from controller.adapters.http import HttpsError, post
 from controller.adapters.http.response import MAX_RESPONSE_BYTES
 from controller.ports.account import Egress
 from controller.process.settings import read_egress

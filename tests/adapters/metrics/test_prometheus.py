@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from controller.adapters.http.request import HttpsError
+from controller.adapters.http import HttpsError
 from controller.adapters.metrics.prometheus import client
 from controller.adapters.metrics.prometheus.source import PrometheusMetrics
 from controller.core.observation import MetricQuery, Series, Span

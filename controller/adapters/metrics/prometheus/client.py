@@ -12,7 +12,7 @@ from time import monotonic
 from typing import Final
 from urllib.parse import urlencode
 
-from controller.adapters.http.request import HttpsError, post
+from controller.adapters.http import HttpsError, post
 from controller.adapters.metrics.prometheus.samples import RawSeries, read_answer
 from controller.core.policy.sources.prometheus import PrometheusSource
 from controller.errors import DeliveryError, MetricsError
