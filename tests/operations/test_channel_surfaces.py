@@ -22,7 +22,7 @@ from controller.policy_file.schema import explain_field, policy_schema
 from controller.ports.account import Account, Egress
 from controller.render.page import plain_text
 from controller.testing import installed, rehearse
-from controller.tools.doctor.checks import recipients_check
+from controller.tools.doctor import recipients_check
 from controller.tools.iam.policy_document import Job, iam_policy, packages_of
 from controller.tools.plan.page import Plan, PlanAnswer, plan_data, plan_page
 from tests.adapters.notifiers.channels import a_message, rolled_back_rollout

@@ -12,7 +12,7 @@ from controller.core.rollout import Rollout
 from controller.errors import DeliveryError
 from controller.operations.checks import Check, CheckLevel, exit_status
 from controller.ports.notify import event_data
-from controller.tools.doctor.checks import channel_tests
+from controller.tools.doctor import channel_tests
 from tests.support.core import Phase
 from tests.support.rollouts import NOON
 from tests.support.stage import short_policy

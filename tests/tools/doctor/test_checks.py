@@ -10,7 +10,7 @@ from controller.operations.checks import CheckLevel
 from controller.operations.live_checks.target import reach_checks, update_check, weight_check
 from controller.ports.monitoring import Deployed, Subscription
 from controller.ports.target import Obstacle
-from controller.tools.doctor.checks import (
+from controller.tools.doctor import (
     alarms_check,
     schedule_check,
     stack_check,

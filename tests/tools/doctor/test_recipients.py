@@ -2,7 +2,7 @@
 
 from controller.core.message import RecipientList
 from controller.operations.checks import CheckLevel
-from controller.tools.doctor.checks import recipients_check
+from controller.tools.doctor import recipients_check
 from tests.support.stage import short_policy
 
 BUS, GATE = "events:event-bus/default", "lambda:function:gate"

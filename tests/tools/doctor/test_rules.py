@@ -4,7 +4,7 @@ from pathlib import Path
 
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.operations.checks import CheckLevel
-from controller.tools.doctor.checks import rules_check
+from controller.tools.doctor import rules_check
 from tests.support.stage import short_policy
 
 POLICY = short_policy()

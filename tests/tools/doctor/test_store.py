@@ -12,7 +12,7 @@ from controller.errors import StoreError
 from controller.operations.checks import Check
 from controller.operations.live_checks import LiveChecks
 from controller.ports.store import Store
-from controller.tools.doctor.checks import Doctor
+from controller.tools.doctor import Doctor
 from tests.adapters.contracts.store import started
 from tests.support.damage import SQLITE_DAMAGES
 from tests.support.rollouts import POLICY, a_rollout
