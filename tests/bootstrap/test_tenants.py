@@ -22,7 +22,7 @@ from controller.core.judge.evidence import FixStart, RolloutEvidence
 from controller.core.message import RecipientList
 from controller.errors import Exit, StoreError
 from controller.immutable import replace
-from controller.tools.iam.policy_document import Job
+from controller.tools.iam import Job
 from tests.cli.conftest import CliHarness, Ended, MakeDesk
 from tests.cli.conftest import desk as desk
 from tests.cli.conftest import desk_in as desk_in

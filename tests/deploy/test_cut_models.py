@@ -12,7 +12,7 @@ from botocore.model import ServiceModel, Shape
 
 from controller.adapters.aws.clients import SERVICES
 from controller.adapters.iam import Job
-from controller.tools.iam.policy_document import declared_permissions
+from controller.tools.iam import declared_permissions
 from deploy.cut_models import CREDENTIALS, cut_models
 
 ROOT = Path(__file__).parents[2]

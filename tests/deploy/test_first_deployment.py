@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 
 from controller.adapters.iam import Job
-from controller.tools.iam.policy_document import declared_permissions
+from controller.tools.iam import declared_permissions
 from tests.deploy.stack import README, template
 
 BLOCKS = dict(re.findall(r"^```sh (\w+)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE))

@@ -18,7 +18,7 @@ from controller.errors import StoreError
 from controller.policy_file.loader import loads
 from controller.process import logging
 from controller.process.settings import EGRESS_PROXY, PRIVATE_HOSTS, DynamoDbLocation, read_egress
-from controller.tools.iam import policy_document as iam
+from controller.tools import iam
 from controller.tools.monitoring.wanted_stack import desired_monitoring
 from controller.tools.store.verb import cloudformation_of
 from tests.deploy.stack import TEMPLATE, filters, resources

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from controller.immutable import Immutable
-from controller.tools.iam.policy_document import Job
+from controller.tools.iam import Job
 from tests.e2e.account import BOOLEAN, FUNCTION, PERCENTAGE
 from tests.e2e.on_call import HOUR, MINUTE, ROLLOUT, Answer, Desk
 from tests.e2e.stored_items import URL

@@ -16,8 +16,8 @@ from freezegun import api
 from controller.core.policy.field_types import AwsLocation
 from controller.policy_file.loader import loads
 from controller.process import settings
-from controller.tools.iam import policy_document as iam
-from controller.tools.iam.policy_document import Job
+from controller.tools import iam
+from controller.tools.iam import Job
 from tests.e2e import role as roles
 from tests.e2e.account import BOOLEAN, FUNCTION, PERCENTAGE, POLICY, Account
 from tests.e2e.on_call import ROLLOUT, Desk, changed

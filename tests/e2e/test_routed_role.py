@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.tools.iam.policy_document import Job
+from controller.tools.iam import Job
 from tests.e2e import role as roles
 from tests.e2e.routed import KINDS, ROLLOUT, Routed
 from tests.support import emulator

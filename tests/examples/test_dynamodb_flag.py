@@ -17,7 +17,7 @@ from controller.policy_file.loader import loads
 from controller.policy_file.schema import policy_schema
 from controller.ports.target import InspectableTarget
 from controller.testing import check_target, installed, rehearse
-from controller.tools.iam.policy_document import Job, iam_policy, template_parameters
+from controller.tools.iam import Job, iam_policy, template_parameters
 from tests.examples.dynamodb_flag import DynamoDbFlag
 
 WRITTEN = "{kind: dynamodb-flag, table: flags, flag: new-checkout}"

@@ -23,7 +23,7 @@ from controller.ports.account import Account, Egress
 from controller.render.page import plain_text
 from controller.testing import installed, rehearse
 from controller.tools.doctor import recipients_check
-from controller.tools.iam.policy_document import Job, iam_policy, packages_of
+from controller.tools.iam import Job, iam_policy, packages_of
 from controller.tools.plan.page import Plan, PlanAnswer, plan_data, plan_page
 from tests.adapters.notifiers.channels import a_message, rolled_back_rollout
 from tests.examples.test_dynamodb_flag import POLICY as FLAG_POLICY

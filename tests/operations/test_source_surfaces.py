@@ -7,7 +7,7 @@ from controller.core.policy.comparison import NotCompared
 from controller.core.policy.field_types import AwsLocation
 from controller.policy_file.schema import explain_field, policy_schema
 from controller.testing import rehearse
-from controller.tools.iam.policy_document import Job, iam_policy, packages_of, template_parameters
+from controller.tools.iam import Job, iam_policy, packages_of, template_parameters
 from controller.tools.metrics.expected import metric_views
 from controller.tools.monitoring.resources import alarm_of
 from controller.tools.monitoring.wanted_stack import undrawn, widgets

@@ -9,8 +9,8 @@ from boto3.session import Session
 from botocore.exceptions import ClientError
 
 from controller.process import settings
-from controller.tools.iam import policy_document as iam
-from controller.tools.iam.policy_document import Job, aws_location
+from controller.tools import iam
+from controller.tools.iam import Job, aws_location
 from tests.support.core import Policy
 from tests.support.iam_evaluator import Document, access_requests, allows
 

@@ -34,7 +34,7 @@ from controller.operations.live_checks import LiveChecks
 from controller.ports.store import Exposure, Exposures, Store
 from controller.process.settings import Settings
 from controller.tools.doctor import Doctor, channel_tests
-from controller.tools.iam.policy_document import Job, aws_location, iam_policy
+from controller.tools.iam import Job, aws_location, iam_policy
 from controller.tools.monitoring.verb import deployed, open_stack
 
 _WRITING: Final = re.compile(r"(?!dynamodb:)[a-z]+:(Update|Modify)\w+")

@@ -17,7 +17,7 @@ from controller.errors import UsageError
 from controller.immutable import Immutable
 from controller.process import settings
 from controller.safe_text import printable_block
-from controller.tools.iam.policy_document import (
+from controller.tools.iam import (
     ACCOUNT_JOBS,
     TABLE_JOBS,
     Job,

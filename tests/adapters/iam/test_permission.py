@@ -9,7 +9,7 @@ import pytest
 
 from controller import adapters
 from controller.core.policy import Policy
-from controller.tools.iam.policy_document import Job, declared_permissions
+from controller.tools.iam import Job, declared_permissions
 from tests.support.prometheus_policies import prometheus_policy
 
 # A source of metrics is asked only where a policy names it.

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from controller.tools.iam.policy_document import Job
+from controller.tools.iam import Job
 from tests.support.core import Policy
 from tests.support.stage import short_policy
 from tests.support.tenants import ACCOUNT, REGION, TABLE, iam_document, is_allowed
