@@ -4,8 +4,8 @@ CloudWatch counts them (`TC(412:)`: above 412, interpolated within its bins). Fo
 such counts, the share of slow requests is interpolated between its percentiles.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Mapping
+from functools import cache, cached_property, lru_cache
 from typing import Generic, TypeAlias, TypeVar
 
 from controller.core.judge.criterion_judge import Context
@@ -15,7 +15,7 @@ from controller.core.judge.sequential import SequentialJudge, ratio
 from controller.core.judge.series import INCONSISTENT, SAMPLE_COUNT, Measure, Reader, WindowCounts
 from controller.core.policy import LatencyIncrease, Metric, Threshold
 from controller.core.stats.counts import Counts
-from controller.core.stats.two_sample import share_above
+from controller.core.stats.two_sample import LatencyCurve, latency_curve, share_above
 from controller.core.units import SHARE_DIGITS, format_percent, measured_text, percent_beside
 from controller.immutable import Immutable
 
@@ -37,6 +37,9 @@ SlowCounter: TypeAlias = Callable[[int], tuple[float, float] | None]
 
 A negative number of slow requests marks inconsistent data.
 """
+
+CurveReader: TypeAlias = Callable[[int], LatencyCurve | None]
+"""Start of a minute -> its latencies, between percentiles; None without any."""
 
 
 class LatencyLimits(Immutable):
@@ -143,8 +146,10 @@ class TailJudge(SequentialJudge[L], Generic[L]):
     def measure_tail(self, limits: LatencyLimits, reader: Reader) -> Measure:
         """Return the function that counts the slow requests of one minute."""
 
+        curves = self._curves(reader)
+
         def counter(metric: str, limit: float) -> SlowCounter:
-            return slow_counter(reader.points, metric, limit, self.percentiles)
+            return slow_counter(reader.points, metric, limit, curves)
 
         metric, control = self.criterion.metric, limits.control_metric
         passing, failing = (metric, limits.pass_limit), (metric, limits.fail_limit)
@@ -184,6 +189,13 @@ class TailJudge(SequentialJudge[L], Generic[L]):
 
         return measure
 
+    def _curves(self, reader: Reader) -> Callable[[str], CurveReader] | None:
+        """Return what reads the latencies of a metric between percentiles; None: it has counts."""
+        percentiles = self.percentiles
+        if percentiles is None:
+            return None
+        return cache(lambda metric: curve_reader(reader.points, metric, percentiles))
+
     def _checked(self, count: SlowCounter, limits: LatencyLimits, reader: Reader) -> SlowCounter:
         """Return `count`, for which a minute is inconsistent that its percentile contradicts.
 
@@ -210,9 +222,8 @@ class TailJudge(SequentialJudge[L], Generic[L]):
         limits, reader = self.limits, self.reader(context.series)
         if limits is None:
             return None
-        count = slow_counter(
-            reader.points, self.criterion.metric, limits.pass_limit, self.percentiles
-        )
+        curves = self._curves(reader)
+        count = slow_counter(reader.points, self.criterion.metric, limits.pass_limit, curves)
         checked, values = self._checked(count, limits, reader), reader.points(self.criterion.metric)
         for start in sorted(values, reverse=True):
             counts = count(start)
@@ -247,19 +258,27 @@ class TailJudge(SequentialJudge[L], Generic[L]):
 
 
 def slow_counter(
-    points: PointLookup, metric: str, limit: float, percentiles: Mapping[str, float] | None
+    points: PointLookup,
+    metric: str,
+    limit: float,
+    curves: Callable[[str], CurveReader] | None,
 ) -> SlowCounter:
     """Return a function that counts the requests of `metric` that are slower than `limit`.
 
-    percentiles: the percentiles to interpolate between; None where there are counts.
+    curves: by metric, what reads its latencies between percentiles; None where there are counts.
     """
     requests = points(metric, SAMPLE_COUNT)
-    if percentiles:
-        by_share = {share: points(metric, name) for name, share in percentiles.items()}
-        points_by_share = list(by_share.items())
-        return lambda start: _interpolated_count(
-            requests.get(start, 0.0), points_by_share, limit, start
-        )
+    if curves is not None:
+        curve_at = curves(metric)
+
+        def interpolate(start: int) -> tuple[float, float] | None:
+            total = requests.get(start, 0.0)
+            if total <= 0:
+                return None
+            curve = curve_at(start)
+            return total, -1.0 if curve is None else share_above(limit, curve) * total
+
+        return interpolate
     counts = points(metric, trimmed_count(limit))
 
     def count_slow(start: int) -> tuple[float, float] | None:
@@ -276,15 +295,14 @@ def slow_counter(
     return count_slow
 
 
-def _interpolated_count(
-    requests: float, percentiles: Sequence[tuple[float, Points]], limit: float, start: int
-) -> tuple[float, float] | None:
-    if requests <= 0:
-        return None
-    values = tuple([(share, one[start]) for share, one in percentiles if start in one])
-    if not values:
-        return requests, -1.0
-    slow_share = share_above(limit, values)
-    if slow_share is None:  # one value: all requests are alike
-        slow_share = float(max(value for _, value in values) > limit)
-    return requests, slow_share * requests
+def curve_reader(points: PointLookup, metric: str, percentiles: Mapping[str, float]) -> CurveReader:
+    """Return a function that reads the latencies of `metric` between `percentiles`."""
+    by_share = {share: points(metric, name) for name, share in percentiles.items()}
+    columns = list(by_share.items())
+
+    @lru_cache(maxsize=1)  # a minute is compared with one limit after the other
+    def curve_at(start: int) -> LatencyCurve | None:
+        values = tuple([(share, one[start]) for share, one in columns if start in one])
+        return latency_curve(values) if values else None
+
+    return curve_at

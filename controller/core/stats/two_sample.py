@@ -66,51 +66,56 @@ def baseline_share_bound(share: float, requests: float, dispersion: float = 1.0)
     return min(1.0, share + margin)
 
 
-def share_above(limit: float, percentiles: Percentiles) -> float | None:
-    """Return the share of requests slower than `limit`, between `percentiles`.
+class LatencyCurve(NamedTuple):
+    """How slow some requests are, between their percentiles.
 
-    Straight lines of the log of the latency against the logit of the share; outside the known
-    percentiles the nearest line goes on. Where several percentiles are one value, all of their
-    requests take as long as that. None with fewer than two distinct values above zero.
-    """
-    points = _log_points(percentiles)
-    if len(points.positions) < 2 or limit <= 0:
-        return None
-    position, positions = log(limit), points.positions
-    right = bisect_right(positions, position, 1, len(positions) - 1)
-    low, high = positions[right - 1], positions[right]
-    first, last = points.least[right - 1], points.most[right]
-    slope = (last - first) / (high - low)
-    logit = first + slope * (position - low) if position < high else points.least[right]
-    if position > high:
-        logit += slope * (position - high)
-    elif position < low:
-        logit = points.most[right - 1] + slope * (position - low)
-    if logit <= -_LARGEST_LOGIT:
-        logit = -_LARGEST_LOGIT
-    return 1 / (1 + exp(-logit if logit < _LARGEST_LOGIT else -_LARGEST_LOGIT))
-
-
-class _LogPoints(NamedTuple):
-    """The distinct values of some percentiles by their logs, in order.
-
-    least, most: the logits of the shares above each, where several percentiles are one value.
+    positions: the logs of the distinct values, in order. least, most: the logits of the shares
+    above each, where several percentiles are one value. highest: the highest value; 0 without any.
     """
 
     positions: tuple[float, ...]
     least: tuple[float, ...]
     most: tuple[float, ...]
+    highest: float
 
 
-@lru_cache(maxsize=16_384)  # a minute is compared with several limits, a block with many starts
-def _log_points(percentiles: Percentiles) -> _LogPoints:
+@lru_cache(maxsize=16_384)  # a window is read again from tick to tick
+def latency_curve(percentiles: Percentiles) -> LatencyCurve:
+    """Return the curve through `percentiles`."""
     logits: dict[float, list[float]] = {}
     for share, value in percentiles:
         if value > 0 and 0 < share < 1:
             logits.setdefault(log(value), []).append(log((1 - share) / share))
     positions = tuple(sorted(logits))
-    return _LogPoints(
+    return LatencyCurve(
         positions,
         tuple(min(logits[position]) for position in positions),
         tuple(max(logits[position]) for position in positions),
+        max((value for _, value in percentiles), default=0.0),
     )
+
+
+def share_above(limit: float, curve: LatencyCurve) -> float:
+    """Return the share of requests slower than `limit`.
+
+    Straight lines of the log of the latency against the logit of the share; outside the known
+    percentiles the nearest line goes on. Where several percentiles are one value, all of their
+    requests take as long as that. With fewer than two distinct values above zero all requests are
+    alike.
+    """
+    positions, least, most, highest = curve
+    if len(positions) < 2 or limit <= 0:
+        return float(highest > limit)
+    position = log(limit)
+    right = bisect_right(positions, position, 1, len(positions) - 1)
+    low, high = positions[right - 1], positions[right]
+    first, last = least[right - 1], most[right]
+    slope = (last - first) / (high - low)
+    logit = first + slope * (position - low) if position < high else least[right]
+    if position > high:
+        logit += slope * (position - high)
+    elif position < low:
+        logit = most[right - 1] + slope * (position - low)
+    if logit <= -_LARGEST_LOGIT:
+        logit = -_LARGEST_LOGIT
+    return 1 / (1 + exp(-logit if logit < _LARGEST_LOGIT else -_LARGEST_LOGIT))

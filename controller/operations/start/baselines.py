@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from math import ceil
+from typing import NamedTuple
 
 from msgspec import UNSET, UnsetType
 
@@ -21,7 +22,12 @@ from controller.core.stats.dispersion import (
     local_dispersion,
 )
 from controller.core.stats.hangs import HANG_FACTOR
-from controller.core.stats.two_sample import Percentiles, share_above
+from controller.core.stats.two_sample import (
+    LatencyCurve,
+    Percentiles,
+    latency_curve,
+    share_above,
+)
 from controller.core.units import (
     MINUTE_S,
     ceil_to,
@@ -175,15 +181,35 @@ def read_baseline(
     )
 
 
+class BaselinePeriod(NamedTuple):
+    """One period of a baseline: its start, unix seconds, its value and its samples.
+
+    percentiles, curve: of its latencies, where shares of slow requests are needed.
+    """
+
+    at: int
+    value: float
+    samples: float
+    percentiles: Percentiles
+    curve: LatencyCurve
+
+
 def frozen_value(
     request: BaselineRequest, series: Mapping[MetricQuery, Series]
 ) -> BaselineMeasurement | None:
-    """Return the sample-weighted mean of the window's values; None with too few datapoints.
+    """Return the value of `periods_of` the window; None with too few datapoints.
 
-    One datapoint is enough, except for the sequential judge, which estimates their dispersion.
-
-    For percentiles this is an approximation: those of several periods cannot be combined exactly.
     Raises MetricsError when a series is incomplete: part of a baseline is not used.
+    """
+    return value_of(request, periods_of(request, series))
+
+
+def periods_of(
+    request: BaselineRequest, series: Mapping[MetricQuery, Series]
+) -> list[BaselinePeriod]:
+    """Return the periods of the window that have samples.
+
+    Raises MetricsError when a series is incomplete.
     """
     for one in map(series.__getitem__, request.queries):
         if one.status is not QueryStatus.COMPLETE:
@@ -191,28 +217,43 @@ def frozen_value(
                 f"{request.text}: {one.message or one.status}", answer=str(one.status)
             )
     values, counts = series[request.value].points, series[request.samples].points
-    times = [at for at in values if request.span.start <= at < request.span.end and counts.get(at)]
-    samples = sum(counts[at] for at in times)
-    if not samples or len(times) < request.min_datapoints:
+    columns = {share: series[one].points for one, share in request.percentiles.items()}.items()
+    periods: list[BaselinePeriod] = []
+    for at, value in values.items():
+        count = counts.get(at)
+        if count and request.span.start <= at < request.span.end:
+            percentiles = tuple([(share, points[at]) for share, points in columns if at in points])
+            curve = latency_curve(percentiles)
+            periods.append(BaselinePeriod(at, value, count, percentiles, curve))
+    return periods
+
+
+def value_of(
+    request: BaselineRequest, periods: Sequence[BaselinePeriod]
+) -> BaselineMeasurement | None:
+    """Return the sample-weighted mean of `periods`, all of the window; None with too few of them.
+
+    One period is enough, except for the sequential judge, which estimates their dispersion.
+
+    For percentiles this is an approximation: those of several periods cannot be combined exactly.
+    """
+    samples = sum([one.samples for one in periods])
+    if not samples or len(periods) < request.min_datapoints:
         return None
-    mean = sum(values[at] * counts[at] for at in times) / samples
+    mean = sum([one.value * one.samples for one in periods]) / samples
     value = BaselineMeasurement(mean, samples, request.span.start, request.span.end)
     if not request.percentiles:
         return value
-    columns = {share: series[one].points for one, share in request.percentiles.items()}.items()
-    percentiles = [
-        (counts[at], tuple([(share, points[at]) for share, points in columns if at in points]))
-        for at in times
-    ]
-    blocks = [(count, count * _slow_share(one, mean)) for count, one in percentiles]
+    blocks = [(one.samples, one.samples * share_above(mean, one.curve)) for one in periods]
     # By definition 0.5% of requests are above a p99.5; the mean of many p99.5 may leave fewer.
     share = max(sum(slow for _, slow in blocks) / samples, 1 - request.percentiles[request.value])
     spread = local_dispersion(blocks) if request.concurrent else dispersion(blocks)
     limit = HANG_FACTOR * mean
-    hung = sum(count * _most_above(one, limit) for count, one in percentiles) / samples
+    hung = sum(one.samples * _most_above(one.percentiles, limit) for one in periods) / samples
     measured = replace(value, share=share, dispersion=spread, hung_share=hung)
     if request.concurrent:
         return measured
+    times = [one.at for one in periods]
     return with_hours(measured, times, blocks, same_hours=request.same_hours)
 
 
@@ -264,14 +305,6 @@ def hourly_shares(times: Iterable[int], blocks: Iterable[tuple[float, float]]) -
         return ()
     shares = zip(hits, requests, strict=True)
     return tuple(round(min(max(slow / total, 1e-4), 0.9), 4) for slow, total in shares)
-
-
-def _slow_share(percentiles: Percentiles, limit: float) -> float:
-    """Return the share of requests slower than `limit` in a block; percentiles: of the block."""
-    share = share_above(limit, percentiles)
-    if share is None:  # at most one percentile: all requests count as fast or as slow
-        return float(max((value for _, value in percentiles), default=0.0) > limit)
-    return share
 
 
 def _most_above(percentiles: Percentiles, limit: float) -> float:

@@ -35,9 +35,11 @@ from controller.core.transitions.advance import confirm_applied
 from controller.core.units import ceil_to, from_unix
 from controller.immutable import Immutable, replace
 from controller.operations.start.baselines import (
+    BaselinePeriod,
     BaselineRequest,
     baseline_requests,
-    frozen_value,
+    periods_of,
+    value_of,
 )
 from controller.tools.backtest.faults import Fault, add_fault
 from controller.tools.backtest.outcome import Ending, NotCounted, Run
@@ -77,7 +79,8 @@ class BacktestPlayer:
         self.tests = tests_of(self.policy)
         self.history = setup.subject.history
         self.stages = [self._stage(step) for step in range(len(self.policy.steps))]
-        self._whole: dict[MetricQuery, tuple[Points, list[int]]] = {}
+        # By criterion and length: all periods of the history, and their starts.
+        self._all_periods: dict[tuple[str, int], tuple[list[BaselinePeriod], list[int]]] = {}
         self._last_baseline: dict[str, tuple[Span | None, BaselineMeasurement | None]] = {}
 
     def _stage(self, step: int) -> StepData:
@@ -111,26 +114,32 @@ class BacktestPlayer:
             return None
         span, value = self._last_baseline.get(request.criterion, (None, None))
         if span != request.span:  # a window with fixed ends is the same for every start
-            series = {one: Series(self._points(one, request.span)) for one in request.queries}
-            value = frozen_value(request, series)
+            value = value_of(request, self._periods(request))
             self._last_baseline[request.criterion] = request.span, value
         return value
 
-    def _points(self, query: MetricQuery, span: Span) -> Points:
-        """Return what `query` would answer of `span`, before any canary."""
-        if query not in self._whole:
-            columns = self.history.columns
-            found: Points = {}
-            for name, metric in self.policy.metrics.items():
-                points = columns.get((name, query.statistic), {})
-                if points and query_of(metric, query.statistic, query.period_s) == query:
-                    samples = columns.get((name, SAMPLE_COUNT), {})
-                    found = longer_periods(points, samples, query.statistic, query.period_s)
-                    break
-            self._whole[query] = found, sorted(found)
-        points, times = self._whole[query]
-        begin, end = bisect_left(times, span.start), bisect_left(times, span.end)
-        return {at: points[at] for at in times[begin:end]}
+    def _periods(self, request: BaselineRequest) -> Sequence[BaselinePeriod]:
+        """Return what `periods_of` would, before any canary."""
+        key = request.criterion, request.value.period_s  # an old window has longer periods
+        if key not in self._all_periods:
+            whole = replace(request, span=Span(self.history.begin, self.history.end))
+            series = {one: Series(self._points(one)) for one in request.queries}
+            periods = periods_of(whole, series)
+            self._all_periods[key] = periods, [one.at for one in periods]
+        periods, times = self._all_periods[key]
+        begin, end = bisect_left(times, request.span.start), bisect_left(times, request.span.end)
+        return periods[begin:end]
+
+    def _points(self, query: MetricQuery) -> Points:
+        """Return what `query` would answer of the whole history, in order."""
+        columns = self.history.columns
+        for name, metric in self.policy.metrics.items():
+            points = columns.get((name, query.statistic), {})
+            if points and query_of(metric, query.statistic, query.period_s) == query:
+                samples = columns.get((name, SAMPLE_COUNT), {})
+                found = longer_periods(points, samples, query.statistic, query.period_s)
+                return dict(sorted(found.items()))
+        return {}
 
 
 class _JudgedStep:

@@ -11,6 +11,7 @@ from controller.core.stats.two_sample import (
     PairedCounts,
     Percentiles,
     baseline_share_bound,
+    latency_curve,
     log_ratios,
     share_above,
 )
@@ -69,20 +70,25 @@ def test_a_baseline_allows_by_number(requests: int, dispersion: float, allowed: 
 )
 def test_a_line_goes_on_at_both_ends(limit: float, odds: float) -> None:
     """From 100 to 200 the odds of being slower fall to a ninth, and with each doubling again."""
-    assert share_above(limit, ((0.5, 100.0), (0.9, 200.0))) == pytest.approx(odds / (1 + odds))
+    curve = latency_curve(((0.5, 100.0), (0.9, 200.0)))
+    assert share_above(limit, curve) == pytest.approx(odds / (1 + odds))
 
 
 @pytest.mark.parametrize(
-    "percentiles",
+    ("percentiles", "highest"),
     [
-        pytest.param((), id="none"),
-        pytest.param(((0.95, 400.0),), id="one"),
-        pytest.param(((0.5, 300.0), (0.95, 300.0)), id="a fixed time-out: both the same"),
-        pytest.param(((0.5, 0.0), (0.95, 300.0)), id="a zero"),
+        pytest.param((), 0.0, id="none"),
+        pytest.param(((0.95, 400.0),), 400.0, id="one"),
+        pytest.param(((0.5, 300.0), (0.95, 300.0)), 300.0, id="a fixed time-out: both the same"),
+        pytest.param(((0.5, 0.0), (0.95, 300.0)), 300.0, id="a zero"),
     ],
 )
-def test_too_few_distinct_percentiles_have_no_share(percentiles: Percentiles) -> None:
-    assert share_above(100.0, percentiles) is None
+def test_with_too_few_distinct_percentiles_all_requests_are_alike(
+    percentiles: Percentiles, highest: float
+) -> None:
+    curve = latency_curve(percentiles)
+    assert share_above(highest, curve) == 0.0
+    assert share_above(highest - 1, curve) == 1.0
 
 
 @pytest.mark.parametrize(
@@ -97,4 +103,4 @@ def test_many_requests_that_take_equally_long_are_above_every_limit_below_that(
     limit: float, share: float
 ) -> None:
     known = ((0.5, 110.0), (0.9, 300.0), (0.95, 300.0), (0.99, 300.0))
-    assert share_above(limit, known) == pytest.approx(share, rel=0.01)
+    assert share_above(limit, latency_curve(known)) == pytest.approx(share, rel=0.01)
