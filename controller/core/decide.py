@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final, assert_never, overload
 
 from controller.core.commands import apply_command
-from controller.core.decision import Decision
+from controller.core.decision import Decision, Notice
 from controller.core.events import (
     Commanded,
     Event,
@@ -52,7 +52,7 @@ from controller.core.transitions import (
     write_failure,
 )
 from controller.core.words.findings import sentence_of
-from controller.core.words.next_action import hold_expired_text
+from controller.core.words.next_action import hold_expired_text, with_table
 from controller.core.words.notices import with_fix
 from controller.immutable import replace
 
@@ -76,12 +76,16 @@ def decide(rollout: Rollout | None, event: Event | Started, now: datetime) -> De
     if rollout is None:
         raise TypeError("a rollout begins with the event Started")
     decision = _decide(rollout, event, max(now, rollout.updated))
-    if decision.rollout.evidence.fix is None:
+    if not decision.notices:
         return decision
-    notices = (
-        replace(notice, text=with_fix(decision.rollout, notice.text)) for notice in decision.notices
-    )
+    notices = [_in_full(decision.rollout, notice) for notice in decision.notices]
     return replace(decision, notices=tuple(notices))
+
+
+def _in_full(rollout: Rollout, notice: Notice) -> Notice:
+    """Return `notice` with what its decision left out: the table, and that `rollout` is a fix."""
+    text = with_table(notice.text, rollout) if notice.has_table else notice.text
+    return replace(notice, text=with_fix(rollout, text), has_table=False)
 
 
 def _decide(rollout: Rollout, event: Event, now: datetime) -> Decision:

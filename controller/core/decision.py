@@ -47,11 +47,14 @@ class Notice(Immutable):
     """A message for people, sent once to each recipient.
 
     kind: the event, where the record of the decision does not name it; else empty.
+    has_table: the table of the criteria belongs below the text. `decide` adds it, because a
+        backtest, which takes the decisions without it, reads none.
     """
 
     severity: Severity
     text: str
     kind: str = ""
+    has_table: bool = False
 
 
 Move: TypeAlias = SetWeight | SetZero

@@ -24,7 +24,7 @@ from controller.core.rollout import (
     Succeeded,
 )
 from controller.core.transitions.rollback import kept_token
-from controller.core.words.next_action import baking_sentence, holding_sentence, with_table
+from controller.core.words.next_action import baking_sentence, holding_sentence
 from controller.core.words.notices import REVISION_PREFIX_LENGTH, fix_text, green_text
 from controller.immutable import replace
 
@@ -260,7 +260,7 @@ def _complete(
     after = replace(rollout, state=state, evidence=evidence, conditions={})
     return Decision(
         after,
-        notices=(Notice(Severity.INFO, with_table(f"{rollout.id}: {sentence}", after)),),
+        notices=(Notice(Severity.INFO, f"{rollout.id}: {sentence}", has_table=True),),
         record=Record.of("succeeded", rollout, after, live.weight, now, keeps_series=True),
     )
 
