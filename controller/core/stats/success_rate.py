@@ -26,6 +26,8 @@ _CONTROL_DECAY = 0.8
 OUTAGE_MINUTES = 15
 # A request and its retries fail together: so many failures are evidence of one.
 _FAILURES_TOGETHER = 3
+# Counts of which the ratios are kept: a backtest folds each minute for a hundred starts.
+_MINUTES_KEPT = 4_096
 
 
 def breaker_threshold(allowed: float) -> float:
@@ -78,10 +80,16 @@ def breaker_log_ratios(
 
     control: what is known of it after that minute.
     """
-    rule, effects = _breaker(allowed)
     if counts.control_requests > 0 and in_shared_outage(control, allowed):
+        rule, effects = _breaker(allowed)
         return control_log_ratios(counts, rule, [share / rule for share in effects.shares])
-    return binomial.log_ratios(counts.requests, counts.slow, effects)
+    return _breaker_alone(counts.requests, counts.slow, allowed)
+
+
+@lru_cache(maxsize=_MINUTES_KEPT)
+def _breaker_alone(requests: float, failed: float, allowed: float) -> tuple[float, ...]:
+    """Return the log e-value of each effect for the breaker's rule, without a control."""
+    return binomial.log_ratios(requests, failed, _breaker(allowed)[1])
 
 
 @lru_cache(maxsize=64)
@@ -98,10 +106,16 @@ def log_ratios(counts: PairedCounts, allowed: float, control: ControlState) -> t
     the control fails too the canary is compared with it. Which of both it is depends on the control
     alone, so the e-value stays fair. control: what is known of it after that minute.
     """
-    effects = binomial.effects(allowed)
     if counts.control_requests > 0 and in_shared_outage(control, allowed):
-        return control_log_ratios(counts, allowed, [share / allowed for share in effects.shares])
-    return binomial.censored_log_ratios(counts.requests, counts.slow, effects)
+        shares = binomial.effects(allowed).shares
+        return control_log_ratios(counts, allowed, [share / allowed for share in shares])
+    return _objective_alone(counts.requests, counts.slow, allowed)
+
+
+@lru_cache(maxsize=_MINUTES_KEPT)
+def _objective_alone(requests: float, failed: float, allowed: float) -> tuple[float, ...]:
+    """Return the log e-value of each effect for the objective, without a control."""
+    return binomial.censored_log_ratios(requests, failed, binomial.effects(allowed))
 
 
 def control_log_ratios(
