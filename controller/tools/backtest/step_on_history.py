@@ -70,6 +70,7 @@ class _RememberingJudge:
 
     def __init__(self, judge: SequentialJudge[Any]) -> None:
         self.name, self.first_test = judge.name, judge.first_test
+        self.after_gap, self.limit_ratios = judge.after_gap, judge.limit_ratios
         self._judge = judge
         self._known: dict[tuple[int, bool, int], tuple[WindowCounts, _Ratios]] = {}
 
@@ -87,14 +88,6 @@ class _RememberingJudge:
             ratios = self._judge.minute_ratios(window, control, judged=judged, minutes=minutes)
             known = self._known[key] = window, ratios
         return known[1]
-
-    def after_gap(self, control: ControlState, minutes: int) -> ControlState:
-        return self._judge.after_gap(control, minutes)
-
-    def limit_ratios(
-        self, ratios: list[MinuteRatios], window: WindowCounts, control: ControlState, age_s: int
-    ) -> list[MinuteRatios]:
-        return self._judge.limit_ratios(ratios, window, control, age_s)
 
 
 class JudgedCriterion(Immutable):
