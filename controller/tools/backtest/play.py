@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Final
 
 from controller.core.decide import decide, decide_progressing
@@ -81,6 +81,8 @@ class BacktestPlayer:
         self.stages = [self._stage(step) for step in range(len(self.policy.steps))]
         # By criterion and length: all periods of the history, and their starts.
         self._all_periods: dict[tuple[str, int], tuple[list[BaselinePeriod], list[int]]] = {}
+        # Neighbouring starts have nearly all ticks in common.
+        self.settled_end = lru_cache(1_024)(lambda tick: self.policy.settled_end(from_unix(tick)))
         self._last_baseline: dict[str, tuple[Span | None, BaselineMeasurement | None]] = {}
 
     def _stage(self, step: int) -> StepData:
@@ -146,7 +148,7 @@ class _JudgedStep:
     """One step as one start judges it.
 
     tests: of the criteria whose evidence adds up, with their windows. literal: those that compare
-    window by window.
+    window by window, and can fail.
     """
 
     def __init__(self, stage: StepData, baselines: Mapping[str, BaselineMeasurement]) -> None:
@@ -158,7 +160,9 @@ class _JudgedStep:
         self.literal = [
             (name, criterion)
             for name, criterion in judged
-            if criterion.judge.has_windows and not criterion.judge.criterion.sequential
+            if criterion.judge.has_windows
+            and not criterion.judge.criterion.sequential
+            and criterion.judge.can_fail_after(None)
         ]
         self._timed = list({id(windows.times): windows for _, windows in self.tests}.values())
 
@@ -227,7 +231,7 @@ class _SimulatedRollout:
 
     def _tick(self, state: Progressing, tick: int) -> None:
         """Fold the evidence until `tick`, and decide where that can matter."""
-        closed_end = self.policy.settled_end(from_unix(tick))
+        closed_end = self.player.settled_end(tick)
         self._fold_until(closed_end)
         may_fail = self._fold_windows(closed_end)
         if not (closed_end >= self.bake_end or may_fail or self.fold.rejections):
