@@ -48,8 +48,8 @@ def share_today(share: float, control: ControlState) -> float:
 def effects_today(share: float, today: float) -> binomial.Effects:
     """Return the effects that are tested for where `share` became `today`: always as many."""
     correction = _odds(today) / _odds(share)
-    shares = tuple([_share(odds * correction) for odds in _odds_of_effects(share)])
-    return binomial.Effects.of(today, shares)
+    corrected = [odds * correction for odds in _odds_of_effects(share)]
+    return binomial.Effects.of(today, tuple([odds / (1 + odds) for odds in corrected]))
 
 
 @lru_cache(maxsize=64)

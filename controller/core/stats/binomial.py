@@ -154,9 +154,9 @@ class Effects(NamedTuple):
     @classmethod
     def of(cls, allowed: float, shares: tuple[float, ...]) -> Self:
         """Return the effects of these `shares` where less is `allowed`."""
-        good = [log((1 - share) / (1 - allowed)) for share in shares]
-        bad = [log(share / allowed) for share in shares]
-        return cls(shares, tuple(zip(bad, good, strict=True)))
+        rest = 1 - allowed
+        increments = [(log(share / allowed), log((1 - share) / rest)) for share in shares]
+        return cls(shares, tuple(increments))
 
 
 @lru_cache(maxsize=64)
