@@ -6,7 +6,7 @@ into a few numbers. A window belongs to a step when it lies wholly after the ste
 second. Windows start at multiples of their length (UTC), as CloudWatch cuts them.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import nan
 from typing import TypeAlias
 
@@ -43,6 +43,18 @@ Measure: TypeAlias = Callable[[int], WindowCounts | None]
 
 FailureCounter: TypeAlias = Callable[[int], tuple[float, float] | None]
 """Start of a window -> requests and failures; None without requests; nan failures: bad data."""
+
+
+class SparseMeasure:
+    """A measure that knows which windows have data, so that no other one is read."""
+
+    def __call__(self, start: int) -> WindowCounts | None:
+        """Return the window that begins at `start`."""
+        raise NotImplementedError
+
+    def with_data(self, starts: Sequence[int]) -> Sequence[int]:
+        """Return those of `starts` at which a window has data."""
+        raise NotImplementedError
 
 
 def no_window(_: int) -> None:
@@ -156,11 +168,13 @@ def window_starts(period_s: int, tally: Tally, judged_from: int, end: int) -> ra
     return range(begin, end - period_s + 1, period_s)
 
 
-def fold(tally: Tally, measure: Measure, starts: Iterable[int], period_s: int) -> Tally:
+def fold(tally: Tally, measure: Measure, starts: Sequence[int], period_s: int) -> Tally:
     """Return `tally` with the windows at `starts` folded in, in order.
 
     Windows without data neither continue nor end a run of breaches: missing data is no evidence.
     """
+    if len(starts) > 1 and isinstance(measure, SparseMeasure):
+        return _fold_sparse(tally, measure, starts, period_s)
     through, empty, unknown, count = tally.through, tally.empty, tally.inconsistent, tally.windows
     counts, run, worst = tally.counts, tally.run, tally.longest_run
     last, last_end, last_breach = tally.last, tally.last_end, tally.last_breach
@@ -198,6 +212,20 @@ def fold(tally: Tally, measure: Measure, starts: Iterable[int], period_s: int) -
         newest_inconsistent=tail_unfit,
         spacing=spacing,
         recent=tally.recent,
+    )
+
+
+def _fold_sparse(
+    tally: Tally, measure: SparseMeasure, starts: Sequence[int], period_s: int
+) -> Tally:
+    """Return what `fold` does; windows without data are counted, not read."""
+    known, last = measure.with_data(starts), starts[-1]
+    folded = fold(tally, measure.__call__, known, period_s)
+    return replace(
+        folded,
+        through=last + period_s,
+        empty=folded.empty + len(starts) - len(known),
+        newest_inconsistent=bool(known) and known[-1] == last and folded.newest_inconsistent,
     )
 
 

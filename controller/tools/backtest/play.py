@@ -14,7 +14,6 @@ from typing import Final
 
 from controller.core.decide import decide, decide_progressing
 from controller.core.events import Started
-from controller.core.judge.criterion_judge import CriterionJudge
 from controller.core.judge.evidence import BaselineMeasurement, StepInterval, Tally
 from controller.core.judge.gate import Evidence
 from controller.core.judge.judgement import Judgement
@@ -286,7 +285,7 @@ class _SimulatedRollout:
         before = self.tallies.get(name, _NO_TALLY)
         starts = window_starts(one.judge.period_s, before, self.judged_from, end)
         if starts:
-            self.tallies[name] = fold_tally(one, before, starts)
+            self.tallies[name] = one.judge.fold(before, one.windows, starts)
         return self.tallies.get(name, before)
 
     # --- ends -------------------------------------------------------------------------------------
@@ -327,23 +326,3 @@ def _reading(weight: int) -> TargetReading:
 
 
 _NO_TALLY = Tally()
-
-
-def fold_tally(one: JudgedCriterion, tally: Tally, starts: range) -> Tally:
-    """Return `tally` with the windows at `starts`; those without data are counted, not read.
-
-    A judge with a fold of its own gets every window.
-    """
-    judge = one.judge
-    if type(judge).fold is not CriterionJudge.fold or len(starts) == 1:
-        return judge.fold(tally, one.windows, starts)
-    end = starts[-1] + judge.period_s
-    times = [at for at in one.windows.times_between(starts[0], end) if at in starts]
-    folded = judge.fold(tally, one.windows, times)
-    newest = bool(times) and times[-1] == starts[-1]
-    return replace(
-        folded,
-        through=end,
-        empty=folded.empty + len(starts) - len(times),
-        newest_inconsistent=folded.newest_inconsistent if newest else False,
-    )

@@ -15,7 +15,7 @@ from controller.core.judge.criterion_judge import CriterionJudge, judge_of
 from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.judge.sequential import SequentialJudge
 from controller.core.judge.sequential_evidence import CriterionTests, gate_tests
-from controller.core.judge.series import SAMPLE_COUNT, Measure, WindowCounts
+from controller.core.judge.series import SAMPLE_COUNT, Measure, SparseMeasure, WindowCounts
 from controller.core.observation import Series
 from controller.core.policy import Policy
 from controller.core.stats.combined_tests import NO_CONTROL, ControlState, MinuteRatios
@@ -37,7 +37,7 @@ _NO_TIME: Final = -MINUTE_S
 
 
 @dataclass(slots=True)
-class WindowCache:
+class WindowCache(SparseMeasure):
     """The windows of one criterion, measured once.
 
     times: the starts of those that have data, in order.
@@ -56,6 +56,9 @@ class WindowCache:
                 self._windows.clear()
             window = self._windows[start] = self.measure(start)
             return window
+
+    def with_data(self, starts: Sequence[int]) -> Sequence[int]:
+        return [at for at in self.times_between(starts[0], starts[-1] + 1) if at in starts]
 
     def times_between(self, begin: int, end: int) -> Sequence[int]:
         """Return the starts of windows with data from `begin` to `end`."""

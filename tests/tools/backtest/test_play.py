@@ -16,7 +16,6 @@ from controller.tools.backtest.outcome import Run
 from controller.tools.backtest.play import (
     BacktestPlayer,
     BacktestSetup,
-    fold_tally,
     possible_starts,
 )
 from tests.support.backtests import SHOP, Change, Row, rows_of, shop, subject_of
@@ -271,5 +270,5 @@ def test_windows_without_data_are_counted_though_they_are_not_read(tmp_path: Pat
         begin = subject.history.begin // period_s * period_s
         for end in range(begin + period_s, subject.history.end, 7 * period_s):
             starts = range(begin, end, period_s)
-            whole = criterion.judge.fold(Tally(), criterion.windows, starts)
-            assert fold_tally(criterion, Tally(), starts) == whole, name
+            whole = criterion.judge.fold(Tally(), criterion.windows.measure, starts)
+            assert criterion.judge.fold(Tally(), criterion.windows, starts) == whole, name
