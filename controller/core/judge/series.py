@@ -191,11 +191,15 @@ def fold(tally: Tally, measure: Measure, starts: Sequence[int], period_s: int) -
             continue
         count += 1
         counts += window.counts
-        first = run.start if run.length else start
-        run = BreachRun(run.length + 1, first, through, window.value) if window.breach else _NO_RUN
-        worst = run if run.length > worst.length else worst
+        if window.breach:
+            first = run.start if run.length else start
+            run = BreachRun(run.length + 1, first, through, window.value)
+            worst = run if run.length > worst.length else worst
+        else:
+            run = _NO_RUN
         if last_end:
-            spacing = min(spacing or through - last_end, through - last_end)
+            since = through - last_end
+            spacing = spacing if 0 < spacing < since else since
         last, last_end, last_breach = window.value, through, window.breach
     return Tally(
         through=through,
