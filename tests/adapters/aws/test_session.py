@@ -31,7 +31,32 @@ def answer_with(**members: Any) -> dict[str, Any]:
     ],
 )
 def test_an_answer_is_read_as_botocore_reads_it(answer: Any) -> None:
-    model = Session().get_service_model("cloudwatch").operation_model("GetMetricData")
+    assert_read_alike("cloudwatch", "GetMetricData", answer)
+
+
+@pytest.mark.parametrize(
+    "attribute",
+    [
+        {"S": "rollout"},
+        {"N": "7", "NULL": None},
+        {"B": "aGVsbG8="},
+        {"L": [{"S": "a"}, {"M": {"b": {"NS": ["1", "2"]}}}, None]},
+        {"M": {"a": {"BOOL": True}, "b": None}},
+        {"Unknown": "kind", "S": "known"},
+        {},
+        None,
+        "text",
+        5,
+        ["S"],
+        {"B": 5},
+    ],
+)
+def test_an_item_is_read_as_botocore_reads_it(attribute: Any) -> None:
+    assert_read_alike("dynamodb", "GetItem", {"Item": {"pk": attribute}, "Other": 1})
+
+
+def assert_read_alike(service: str, operation: str, answer: Any) -> None:
+    model = Session().get_service_model(service).operation_model(operation)
     response = {"body": json.dumps(answer).encode(), "headers": {}, "status_code": 200}
     read = []
     kinds: tuple[Any, ...] = (JSONParser, JsonParser)
