@@ -173,8 +173,10 @@ class Clients:
             read_timeout=limits.read_s,
             max_pool_connections=CONNECTIONS,
             tcp_keepalive=True,
-            # 500 queries a call; CloudWatch refuses the same ones, and says which.
-            parameter_validation=service != "cloudwatch",
+            # Both have all of a request in its body, and refuse the same ones. CloudWatch says
+            # which of 500 queries; an item has so many attributes that to look takes a tenth of a
+            # call. Others have names in the path: an empty one would call another operation.
+            parameter_validation=service not in ("cloudwatch", "dynamodb"),
         )
         try:
             client = self._opened().client(service, config=config)
