@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import Annotated, Any, Final, TypeAlias
 
 from msgspec import Meta
@@ -102,8 +103,8 @@ class DurationRange(Immutable):
 
     def read(self, value: object) -> timedelta:
         """Return the length that `value` names. Raises ValueError when it is out of range."""
-        length = parse_duration(value)
-        if not parse_duration(self.low) <= length <= parse_duration(self.high):
+        length, (low, high) = parse_duration(value), _range_of(self.low, self.high)
+        if not low <= length <= high:
             raise ValueError(f"must be from {self.low} to {self.high}, not {written_text(value)}")
         return length
 
@@ -118,6 +119,12 @@ class DurationRange(Immutable):
         pattern = r"^[0-9]{1,9}[smhd]$"
         extent = f"{self.low} to {self.high}"
         return {"type": "string", "pattern": pattern, "$comment": extent, "examples": [self.low]}
+
+
+@cache
+def _range_of(low: str, high: str) -> tuple[timedelta, timedelta]:
+    """Return what both ends name: those of a field are the same in each policy."""
+    return parse_duration(low), parse_duration(high)
 
 
 class PercentUpTo(Immutable):
