@@ -79,9 +79,11 @@ def gate_query_plan(rollout: Rollout, now: datetime) -> QueryPlan:
         logs |= judge.log_queries(stored_ends.get(judge.name, 0), judged_span)
     read = [stored_ends.get(judge.name, 0) for judge in judges if judge.series_keys]
     begin = max(judged_from, min(read, default=0))
-    intervals = rollout.intervals_after_checkpoint
+    intervals, of_gate = rollout.intervals_after_checkpoint, {one.name: one for one in judges}
     for interval in intervals:
-        queries |= queries_for(step_judges(policy, interval.step, baselines))
+        # That of a criterion has the same queries in each step: those of the gate know theirs.
+        others = step_judges(policy, interval.step, baselines)
+        queries |= queries_for(of_gate.get(one.name, one) for one in others)
     if intervals:
         begin = min(begin, max(intervals[0].begin, rollout.evidence.fold.through))
     for name, worst in rollout.red_metrics.items():
