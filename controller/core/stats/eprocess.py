@@ -84,7 +84,7 @@ def update_e_process(
         highest = limit
         log_ratios = [ratio if ratio < limit else limit for ratio in log_ratios]
     bets = capital.bets or (0.0,) * len(log_ratios)
-    after = [(one + spent) * factor for one, factor in zip(bets, map(exp, log_ratios), strict=True)]
+    after = [(one + spent) * exp(ratio) for one, ratio in zip(bets, log_ratios, strict=True)]
     if highest > 0:
         used += highest
         if max(after) > _CAPITAL_LIMIT:

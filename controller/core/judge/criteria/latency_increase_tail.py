@@ -144,16 +144,16 @@ class LatencyTailJudge(LatencyJudge, TailJudge[LatencyIncrease]):
         if not ratios:
             return ratios
         slow, *others = ratios
+        log_ratios = slow.log_ratios
         cold = 1 - age_s / _COLD_S if self._starts_cold and age_s < _COLD_S else 0.0
         hung, samples = window.counts.hung, window.counts.samples
         hangs_too = hung > self.allowed_hung_share * samples * (1.0 if cold else 0.5) + bool(cold)
         if (cold or age_s < _WARMING_S) and not hangs_too:
             share, count = self._usual_and_slow(window, control)
             limit = slow_start.largest_log_ratio(window.counts.samples, count, share, cold)
-            slow = replace(slow, log_ratios=[min(one, limit) for one in slow.log_ratios])
-        if age_s >= _SETTLED_S:
-            slow = replace(slow, minutes=_SETTLED_MINUTES)
-        return [slow, *others]
+            log_ratios = [min(one, limit) for one in log_ratios]
+        minutes = _SETTLED_MINUTES if age_s >= _SETTLED_S else slow.minutes
+        return [MinuteRatios(slow.test, log_ratios, slow.dispersion, minutes), *others]
 
     @cached_property
     def _starts_cold(self) -> bool:
