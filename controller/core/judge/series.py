@@ -21,7 +21,7 @@ NO_SERIES = Series(status=QueryStatus.ERROR, message="was not queried")
 SAMPLE_COUNT = "SampleCount"
 
 
-class WindowCounts(Immutable):
+class WindowCounts(Immutable, gc=False):
     """What the series of one window show of a criterion.
 
     value: what is compared with the bound; breach: it is beyond.

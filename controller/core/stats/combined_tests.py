@@ -49,7 +49,7 @@ class Test(NamedTuple):
     block: int = 1
 
 
-class MinuteRatios(Immutable):
+class MinuteRatios(Immutable, gc=False):
     """The log likelihood ratios of one test for one minute, one for each effect.
 
     test: its name. dispersion: as in `update_e_process`. minutes: of the test, for a minute like
@@ -66,7 +66,7 @@ class MinuteRatios(Immutable):
     withheld: bool = False
 
 
-class ControlState(Immutable):
+class ControlState(Immutable, gc=False):
     """What is known of the control of a criterion.
 
     requests, slow: recent requests, and those that were slow or failed; they decay from minute to

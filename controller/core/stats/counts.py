@@ -4,7 +4,7 @@ from controller.core.units import Amount, Real
 from controller.immutable import Immutable
 
 
-class Counts(Immutable):
+class Counts(Immutable, gc=False):
     """What some time shows of a criterion: a window, a step, a regression. Counts add up with `+`.
 
     samples: requests or datapoints. amount: what is summed over them: failures, slow requests, or

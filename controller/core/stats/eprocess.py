@@ -17,7 +17,7 @@ from controller.immutable import Immutable
 _CAPITAL_LIMIT = 1e200
 
 
-class EProcessState(Immutable):
+class EProcessState(Immutable, gc=False):
     """The fold of one test over closed minutes.
 
     bets: the capital on each effect, summed over the onsets so far; empty before the first minute.

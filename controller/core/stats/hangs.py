@@ -44,7 +44,7 @@ def log_ratios(requests: float, hung: float, allowed: float) -> tuple[float, ...
     return binomial.log_ratios(requests, hung, _effects(allowed))
 
 
-class HangsBeside(Immutable):
+class HangsBeside(Immutable, gc=False):
     """Requests that hang on a canary and its control, since those of the canary began to.
 
     evidence: that more of the canary's hang than are allowed, a log ratio since it was last 0.
