@@ -125,19 +125,20 @@ def test_after_a_stop_signal_nothing_is_begun_but_what_must_be(
 def test_an_error_of_a_signal_handler_ends_the_wait_and_begins_nothing_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    begun, free = list[int](), threading.Event()
+    begun, busy = list[int](), threading.Lock()  # whose `acquire` waits for no condition
 
     def work(item: int) -> None:
         begun.append(item)
-        free.wait(30)
+        busy.acquire(timeout=30)
 
     def interrupted(*_: object) -> bool:
         raise StoppedError
 
     monkeypatch.setattr(threading.Condition, "wait", interrupted)
+    busy.acquire()
     with pytest.raises(StoppedError):
         threads(1)(work, [1, 2, 3], LONG)
-    free.set()
+    busy.release()
     assert begun in ([], [1])
 
 
