@@ -62,15 +62,6 @@ def moment_of(value: Any) -> datetime:
     return moment
 
 
-@cache
-def _members_by_key(shape: Any) -> Mapping[str, tuple[str, Any]]:
-    """Return name and shape of each member of a structure, by its key in JSON."""
-    return {
-        member.serialization.get("name", name): (name, member)
-        for name, member in shape.members.items()
-    }
-
-
 class JsonParser(JSONParser):
     """Parses an answer in JSON; the numbers of a list without a call for each of them.
 
@@ -78,15 +69,29 @@ class JsonParser(JSONParser):
     time. Each attribute of an item may have ten types, of which botocore looks for all.
     """
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)  # type: ignore[no-untyped-call]
+        # By structure. Each client has its own: a process that ticks for weeks makes many of them.
+        self._members_by_key: dict[Any, Mapping[str, tuple[str, Any]]] = {}
+
     def _handle_structure(self, shape: Any, value: Any) -> Any:
         if shape.is_document_type or shape.is_tagged_union or not isinstance(value, dict):
             return super()._handle_structure(shape, value)  # type: ignore[no-untyped-call]
-        members, parsed = _members_by_key(shape), {}
+        members, parsed = self._members(shape), {}
         for key, part in value.items():
             if part is not None and key in members:
                 name, member = members[key]
                 parsed[name] = self._parse_shape(member, part)  # type: ignore[no-untyped-call]
         return parsed
+
+    def _members(self, shape: Any) -> Mapping[str, tuple[str, Any]]:
+        """Return name and shape of each member of a structure, by its key in JSON."""
+        if shape not in self._members_by_key:
+            self._members_by_key[shape] = {
+                member.serialization.get("name", name): (name, member)
+                for name, member in shape.members.items()
+            }
+        return self._members_by_key[shape]
 
     def _handle_list(self, shape: Any, node: Any) -> list[Any]:
         kind = shape.member.type_name
@@ -104,7 +109,7 @@ class Parsers(ResponseParserFactory):
     def create_parser(self, protocol_name: str) -> Any:
         """Return a new parser of answers in `protocol_name`."""
         if protocol_name == "json":
-            return JsonParser(**self._defaults)  # type: ignore[no-untyped-call]
+            return JsonParser(**self._defaults)
         return super().create_parser(protocol_name)  # type: ignore[no-untyped-call]
 
 
