@@ -11,7 +11,8 @@ the functions are in as many, and this process may send as many times more.
 --ticks: processes that tick at the same time. --with: one rollout of each kind among them: a
 function that does not answer, a lease that the table does not answer, a function that may not be
 read, a metric that CloudWatch refuses, and a canary that fails. Processor time is that of the
-ticking process, start-up included.
+ticking process, start-up included. It ticks as the stack does, and prints no JSON: `--json` takes
+another 1 to 2 ms a rollout.
 """
 
 import argparse
@@ -53,7 +54,7 @@ from controller.adapters.aws import request_rates
 from controller.immutable import replace
 rate = request_rates.RATES["lambda"]
 request_rates.RATES = {**request_rates.RATES, "lambda": replace(rate, a_second=15 * ACCOUNTS)}
-sys.argv = ["rolloutctl", "tick", "--scheduled", "--early", "--json"]
+sys.argv = ["rolloutctl", "tick", "--scheduled", "--early"]
 from controller.__main__ import main
 sys.exit(main())
 """
