@@ -1,7 +1,7 @@
 """doctor, against an account of the emulator: a healthy set-up, and one mistake at a time."""
 
 import json
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from botocore.exceptions import ClientError
@@ -154,9 +154,10 @@ class Denying:
         self._client, self._method = client, method
 
     def __getattr__(self, name: str) -> Any:
-        if name == self._method:
-            raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, name)
-        return getattr(self._client, name)
+        return self._deny if name == self._method else getattr(self._client, name)
+
+    def _deny(self, **_: Any) -> NoReturn:
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, self._method)
 
 
 DENIED = [
