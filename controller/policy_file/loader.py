@@ -31,8 +31,7 @@ def load(path: Path) -> Policy:
 
     Raises PolicyError with one `file:line:column: path: problem` line per mistake.
     """
-    source = read_policy(path)
-    return _policy(source)
+    return _policy(read_policy(path))
 
 
 class LoadedPolicy(NamedTuple):

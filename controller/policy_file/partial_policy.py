@@ -74,7 +74,6 @@ def parse_partial(data: Mapping[Any, Any]) -> PartialPolicy:
     steps = None if raw_steps is None else [_valid_or_none(Step, step) for step in raw_steps]
     weights = [_written(step, "weight") for step in raw_steps or ()]
     target = _valid_or_none(Target, data.get("target"))
-    verify = _valid_or_none(VerifyRollback, data.get("verify_rollback"))
     return PartialPolicy(
         target=target or _partial_target(data.get("target")),
         target_is_valid=target is not None,
@@ -94,7 +93,7 @@ def parse_partial(data: Mapping[Any, Any]) -> PartialPolicy:
         raw_criteria=raw_criteria or {},
         raw_steps=raw_steps or (),
         zone=zone if isinstance(zone, str) else None,
-        verify=verify,
+        verify=_valid_or_none(VerifyRollback, data.get("verify_rollback")),
         max_bad_requests=data.get("max_bad_requests"),
     )
 

@@ -81,7 +81,7 @@ def gate_query_plan(rollout: Rollout, now: datetime) -> QueryPlan:
     begin = max(judged_from, min(read, default=0))
     intervals, of_gate = rollout.intervals_after_checkpoint, {one.name: one for one in judges}
     for interval in intervals:
-        # That of a criterion has the same queries in each step: those of the gate know theirs.
+        # A criterion makes the same queries in each step, and the gate's judges have made theirs.
         others = step_judges(policy, interval.step, baselines)
         queries |= queries_for(of_gate.get(one.name, one) for one in others)
     if intervals:

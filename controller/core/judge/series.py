@@ -224,7 +224,7 @@ def _fold_sparse(
 ) -> Tally:
     """Return what `fold` does; windows without data are counted, not read."""
     known, last = measure.with_data(starts), starts[-1]
-    folded = fold(tally, measure.__call__, known, period_s)
+    folded = fold(tally, measure.__call__, known, period_s)  # as a plain function: each is read
     return replace(
         folded,
         through=last + period_s,

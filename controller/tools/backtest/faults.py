@@ -106,7 +106,7 @@ def parse_fault(text: str, policy: Policy) -> Fault:
     if _canary_count(policy) is None:
         raise UsageError(
             f"--inject {text}: no metric of {policy.name} counts the requests of the canary, which "
-            "meet the fault; it needs the metric of a traffic or success_rate criterion"
+            "meet the fault; it needs a criterion that counts requests"
         )
     return fault
 

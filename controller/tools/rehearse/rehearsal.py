@@ -156,8 +156,8 @@ def _empty_store(place: StoreLocation) -> Iterator[Store]:
         if ids := store.all():
             raise UsageError(
                 f"a rehearsal needs an empty store, and {place.url} has {ids[-1]} "
-                f"({store.load(ids[-1]).target}): name a file that is not there yet, or a table "
-                "of its own, fresh from `rolloutctl store init`"
+                f"({store.load(ids[-1]).target}): name a file that is not there yet, or a new "
+                "table, fresh from `rolloutctl store init`"
             )
         yield store
 
