@@ -132,6 +132,8 @@ def _miscount(named: Reference, metric: Metric) -> str:
     match named.use.measures:
         case "requests" if is_judged and not aws_metrics.may_count_requests(metric):
             return f"{metric.place} {metric.name} does not count requests"
+        case "requests" if aws_metrics.counts_failures(metric):
+            return f"{metric.name} counts failures, and not all requests"
         case "successes" if aws_metrics.counts_failures(metric):
             return f"{metric.name} counts failures, which would pass as successes"
         case "failures" if is_judged and aws_metrics.lacks_unanswered(metric):

@@ -135,10 +135,11 @@ def test_failures_of_a_target_group_are_warned_about() -> None:
     ]
 
 
+@pytest.mark.parametrize("name", ["ConcurrentExecutions", "Throttles"])
 @pytest.mark.parametrize("field", ["metric", "total"])
-def test_a_level_that_is_taken_for_requests_is_warned_about(field: str) -> None:
+def test_what_counts_no_requests_or_failures_alone_is_warned_about(field: str, name: str) -> None:
     """Whatever the field is called: its type says that it counts requests."""
-    level = {"namespace": "AWS/Lambda", "name": "ConcurrentExecutions", "statistic": "Sum"}
+    level = {"namespace": "AWS/Lambda", "name": name, "statistic": "Sum"}
     criterion = {
         "metric": {"kind": "traffic", "metric": "level"},
         "total": {"kind": "burn_rate", "total": "level", "failures": ["errors"], "slo": "99%"},
