@@ -20,6 +20,7 @@ from controller.core.policy.sources import SOURCES
 from controller.core.policy.targets import TARGETS
 from controller.core.units import PercentUpTo
 from controller.errors import PolicyError, UsageError
+from controller.operations.recorded.exposure import exposure_of
 from controller.operations.recorded.series import WeightSpan
 from controller.policy_file.crosscheck import crosscheck
 from controller.policy_file.partial_policy import parse_partial
@@ -340,6 +341,19 @@ def test_the_page_of_a_report_gives_the_reason_where_nothing_is_drawn() -> None:
     rollout = a_rollout(policy=policy_with({"kind": "attestation", "statement": "It was tried."}))
     page = report_html(make_report(RolloutHistory(rollout, []), NOON))
     assert "There is no measurement over time of this criterion: an operator signs it off." in page
+
+
+def test_answers_that_are_counted_later_than_their_requests_are_no_less_than_no_failure() -> None:
+    successes = CASES["success_rate"][1]
+    policy = policy_with({"kind": "success_rate", **successes})
+    minutes = range(int((NOON - HOUR).timestamp()), int(NOON.timestamp()), 60)
+    series = {
+        key: Series(dict.fromkeys(minutes, 100.0 if one.name == "Count" else 103.0))
+        for key, one in judge_of("it", policy.criteria["it"], policy).queries.items()
+    }
+    cost = exposure_of(a_rollout(policy=policy), series, [WeightSpan(0, 10, NOON - HOUR, NOON)])
+    assert cost.requests > 0
+    assert cost.failures == 0
 
 
 UNITS: Mapping[str, str] = {
