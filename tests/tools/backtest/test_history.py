@@ -123,7 +123,7 @@ def test_errors_are_those_of_a_metric_of_that_name_where_no_criterion_judges_fai
         ("traffic", "errors=1%@100", "success_rate or burn_rate"),
         ("traffic", "latency=+20%@100", "latency_increase or threshold"),
         ("works", "hang=3%:10s@100", "latency_increase or threshold"),
-        ("fast", "latency=+20%@100", "traffic or success_rate"),
+        ("fast", "latency=+20%@100", "a criterion that counts requests"),
         ("works", "retries=5%@100", "a count (Sum) of that name"),
         ("works", "fast=5%@100", "a count (Sum) of that name"),
     ],
